@@ -1,0 +1,48 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    RecsysError
+    ├── ConfigError       a key, value or option that cannot be meant
+    ├── DataError         files or rows that cannot be used
+    ├── StoreError        the place where bundles live
+    │   └── BundleError   a bundle that is damaged, half-written or of another format
+    ├── StateError        the database of users and histories
+    ├── NotFoundError     a model version or an experiment that does not exist
+    └── CheckError        a check that did not hold
+
+The command line turns them into exit codes (``recsys/cli/exit_codes.py``), the service into
+HTTP answers (``service/errors.py``). A message names the value, the place and the remedy.
+"""
+
+
+class RecsysError(Exception):
+    """What every error of the library descends from."""
+
+
+class ConfigError(RecsysError):
+    """A key, a value or an option that cannot be meant."""
+
+
+class DataError(RecsysError):
+    """Files or rows that cannot be used at all."""
+
+
+class StoreError(RecsysError):
+    """The folder of bundles cannot be read or written."""
+
+
+class BundleError(StoreError):
+    """A bundle that is damaged, half-written or of another format; it is never served."""
+
+
+class StateError(RecsysError):
+    """The database of users and histories cannot be read or written."""
+
+
+class NotFoundError(RecsysError):
+    """A model version or an experiment that does not exist; never a user."""
+
+
+class CheckError(RecsysError):
+    """A check that was asked for did not hold."""

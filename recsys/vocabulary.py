@@ -1,0 +1,52 @@
+"""Outside ids on one side, positions on the other."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from recsys.types import Ids, Indices
+
+
+class Vocabulary:
+    """The sorted, distinct ids of users or items; an id's position is its index.
+
+    Sorting makes the index a function of the set of ids alone, whatever order rows came in.
+
+    Parameters
+    ----------
+    ids
+        Any texts; duplicates are merged.
+
+    Examples
+    --------
+    >>> vocabulary = Vocabulary(["b", "a", "b"])
+    >>> vocabulary.ids.tolist()
+    ['a', 'b']
+    >>> vocabulary.index_of(["b", "z"]).tolist()
+    [1, -1]
+    """
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        distinct = pd.unique(_column(ids))
+        self.ids: Ids = np.sort(distinct.astype(np.str_))
+        self._index = pd.Index(self.ids.astype(object), dtype=object)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, identifier: object) -> bool:
+        return identifier in self._index
+
+    def index_of(self, ids: Iterable[str]) -> Indices:
+        """Positions of `ids`, shape ``(n,)``; -1 for an id that is not in the vocabulary."""
+        return np.asarray(self._index.get_indexer(_column(ids)), dtype=np.int64)
+
+
+def _column(ids: Iterable[str]) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+    # Python strings hash once and compare by pointer; fixed-width text would be copied each time.
+    if isinstance(ids, np.ndarray | pd.Series | pd.Index):
+        return (
+            ids.astype(object).to_numpy() if not isinstance(ids, np.ndarray) else ids.astype(object)
+        )
+    return np.asarray(list(ids), dtype=object)
