@@ -1,0 +1,102 @@
+"""Reading the state."""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+from sqlalchemy import Connection, Select, func, select
+
+from recsys.events.schema import USER_ID
+from recsys.state.database import Database
+from recsys.state.frames import attribute_frame, event_frame
+from recsys.state.tables import BY_TIME, NEWEST_KEY, PERSONAL, events, meta, users
+
+_IDS_A_QUERY = 500
+_MANY_USERS = 2_000
+_ROWS_A_PART = 50_000
+
+
+class Histories:
+    """What is known of users: the reading half of the state.
+
+    Every method raises `StateError` if the database cannot be read or was never created.
+
+    Parameters
+    ----------
+    database
+        Where the state is kept.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def events_of(self, user_ids: Sequence[str]) -> pd.DataFrame:
+        """Read the events of some users; a user without any has no row.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of an event, sorted by ``user_id, time, event_id`` with times that are
+            missing last. Texts are objects or None, numbers float64 or NaN, ``time`` (microseconds
+            since the epoch, UTC) and money (minor units) ``Int64`` or ``<NA>``.
+        """
+        wanted = sorted({str(user_id) for user_id in user_ids})
+        if len(wanted) > _MANY_USERS:
+            everything = self.all_events()
+            return everything[everything[USER_ID].isin(wanted)].reset_index(drop=True)
+        history = select(events).order_by(*BY_TIME)
+        return self._events([history.where(events.c.user_id.in_(ids)) for ids in _parts(wanted)])
+
+    def all_events(self) -> pd.DataFrame:
+        """Read the events of all users, as `events_of` gives them."""
+        return self._events([select(events).order_by(*BY_TIME)])
+
+    def attributes_of(self, user_ids: Sequence[str]) -> pd.DataFrame:
+        """Read the attributes of some users.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The index is the ``user_id``, sorted, of the users that have attributes; one column of
+            objects for each attribute any of them has, None where a user has not.
+        """
+        known = select(users).where(users.c.attributes != "{}").order_by(users.c.user_id)
+        with self._database.reading() as connection:
+            return attribute_frame(
+                row
+                for ids in _parts(sorted({str(user_id) for user_id in user_ids}))
+                for row in connection.execute(known.where(users.c.user_id.in_(ids)))
+            )
+
+    def user_ids(self) -> list[str]:
+        """List every user known from an event or from attributes, sorted."""
+        known = select(events.c.user_id).union(select(users.c.user_id))
+        with self._database.reading() as connection:
+            return sorted(connection.scalars(known))
+
+    def newest_time(self) -> int | None:
+        """Tell the newest event's time in microseconds since the epoch; None without times."""
+        with self._database.reading() as connection:
+            value = connection.scalar(select(meta.c.value).where(meta.c.key == NEWEST_KEY))
+        return None if value is None else int(value)
+
+    def counts(self) -> dict[str, int]:
+        """Count the rows of each table about users: ``users``, ``events``."""
+        with self._database.reading() as connection:
+            return {
+                table.name: connection.scalar(select(func.count()).select_from(table)) or 0
+                for table in PERSONAL
+            }
+
+    def _events(self, queries: Sequence[Select[*tuple[object, ...]]]) -> pd.DataFrame:
+        with self._database.reading() as connection:
+            frames = [frame for query in queries for frame in _frames(connection, query)]
+        return pd.concat(frames, ignore_index=True) if frames else event_frame([])
+
+
+def _frames(connection: Connection, query: Select[*tuple[object, ...]]) -> Iterator[pd.DataFrame]:
+    yield from map(event_frame, connection.execute(query).partitions(_ROWS_A_PART))
+
+
+def _parts(user_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(user_ids), _IDS_A_QUERY):
+        yield user_ids[start : start + _IDS_A_QUERY]
