@@ -22,7 +22,7 @@ _INSERTS: Final[dict[str, Callable[[Table], Insert]]] = {
 }
 
 # secure_delete: what is erased is overwritten with zeros instead of lying in free pages.
-_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON")
+_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
 
 _BUSY_SECONDS: Final = "30"
 """How long a writer waits for another one; ``?timeout=`` in the URL overrides it."""

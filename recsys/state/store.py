@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Connection, cast, delete, func, select
 from recsys.events.schema import TIME, USER_ID
 from recsys.state.database import Database
 from recsys.state.frames import attribute_rows, event_rows, in_key_order, newest_of, parts
-from recsys.state.histories import Histories
+from recsys.state.reader import HistoryReader
 from recsys.state.tables import NEWEST_KEY, PERSONAL, events, meta, users
 from recsys.types import Config
 
@@ -22,8 +22,8 @@ class StateConfig(Config):
     )
 
 
-class StateStore(Histories):
-    """Users and their histories: what `Histories` reads, and the filling of it.
+class StateStore(HistoryReader):
+    """Users and their histories: what `HistoryReader` reads, and the filling of it.
 
     Each method is one transaction, and one store may be shared between threads. Every method
     raises `StateError` if the database cannot be used, and all but `create` if it was never

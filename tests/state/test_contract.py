@@ -157,7 +157,7 @@ class TestStateContract:
         self, store: StateStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("recsys.state.store._ROWS_A_STATEMENT", 2)
-        monkeypatch.setattr("recsys.state.histories._ROWS_A_PART", 2)
+        monkeypatch.setattr("recsys.state.reader._ROWS_A_PART", 2)
         rows = [event(event_id=f"{i}", rating=3.0 if i == 4 else None) for i in range(5)]
         assert store.add_events(framed(*rows)) == 5
         assert store.all_events()["rating"].isna().tolist() == [True] * 4 + [False]

@@ -15,7 +15,7 @@ _MANY_USERS = 2_000
 _ROWS_A_PART = 50_000
 
 
-class Histories:
+class HistoryReader:
     """What is known of users: the reading half of the state.
 
     Every method raises `StateError` if the database cannot be read or was never created.
