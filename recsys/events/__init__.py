@@ -1,0 +1,1 @@
+"""What happened: the event schema, readers and validation."""

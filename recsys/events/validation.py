@@ -1,0 +1,299 @@
+"""Which rows are events: every other row is kept with a named reason, and stops no good one.
+
+The rules exist once, for files, frames and requests: whatever brings events hands over a relation
+of raw columns.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import duckdb
+
+from recsys.engines import literal, quote
+from recsys.errors import ConfigError
+from recsys.events import mapping
+from recsys.events.schema import (
+    EVENT,
+    EVENT_COLUMNS,
+    EVENT_FIELDS,
+    EVENT_ID,
+    EVENT_TYPES,
+    ITEM_ID,
+    LONGEST_ID,
+    QUANTITY,
+    SEARCH,
+    TIME,
+    TIMESTAMP,
+    USER_ID,
+)
+from recsys.events.times import FIRST, LAST
+
+READ = {
+    "id": mapping.identifier,
+    "text": mapping.text,
+    "number": mapping.number,
+    "money": mapping.money,
+}
+NUMBERS = ("number", "money")
+SQL_TYPES = {"id": "VARCHAR", "text": "VARCHAR", "number": "DOUBLE", "money": "BIGINT"}
+
+
+class Rule(NamedTuple):
+    """A reason to reject a row.
+
+    Attributes
+    ----------
+    reason
+        The stable name, in reports and in the file of rejected rows.
+    condition
+        SQL over the raw columns (``raw_<name>``) and the read ones.
+    remedy
+        What to do about it, for people.
+    """
+
+    reason: str
+    condition: str
+    remedy: str
+
+
+class Intake(NamedTuple):
+    """What a shop's config says about reading its events.
+
+    Attributes
+    ----------
+    columns
+        Our word -> their column.
+    default_event
+        The event of rows whose file has no event column.
+    known_events
+        The event types that are accepted.
+    end
+        Microseconds; rows at or after it are rejected. None: no bound.
+    time_format
+        strptime format of times that are not ISO 8601.
+    where
+        SQL over the file's own columns; rows left out are counted, not rejected. In text files
+        the columns of numbers and money are numbers to it, every other one is text.
+    """
+
+    columns: mapping.Columns
+    default_event: str
+    known_events: frozenset[str] = frozenset(EVENT_TYPES)
+    end: int | None = None
+    time_format: str | None = None
+    where: str | None = None
+
+
+def validate(connection: duckdb.DuckDBPyConnection, source: str, intake: Intake) -> bool:
+    """Split the view `source` into the tables ``events`` and ``rejected_events``.
+
+    Parameters
+    ----------
+    connection
+        Where the view `source` is.
+    source
+        A view of the file's own columns.
+    intake
+        The column mapping, the accepted event types, bounds.
+
+    Returns
+    -------
+    bool
+        True where the file has times.
+
+    Raises
+    ------
+    DataError
+        When a required column is missing.
+    ConfigError
+        When the ``where`` condition cannot be applied.
+    """
+    relation = connection.table(source)
+    columns = mapping.source_columns(relation.columns, relation.types)
+    mapping.require(USER_ID, intake.columns, columns, file="events")
+    mapping.require(ITEM_ID, intake.columns, columns, file="events")
+    timed = mapping.find(TIMESTAMP, intake.columns, columns) is not None
+    kept = _where(connection, source, columns, intake)
+    _read_columns(connection, source, columns, intake, kept)
+    named = mapping.find(EVENT_ID, intake.columns, columns) is not None
+    _judge(connection, rules(intake, timed=timed), named=named)
+    _keep_good(connection)
+    _keep_rejected(connection, relation.columns)
+    connection.execute("DROP VIEW judged_events; DROP TABLE first_judged; DROP VIEW read_events")
+    return timed
+
+
+def rules(intake: Intake, *, timed: bool) -> tuple[Rule, ...]:
+    """Return every reason to reject an event, most basic first; a row gets the first that holds."""
+    events = ", ".join(literal(name) for name in sorted(intake.known_events))
+    return (
+        Rule("missing_user_id", f"{USER_ID} IS NULL", "give every row a user_id"),
+        Rule(
+            "missing_item_id",
+            f"{ITEM_ID} IS NULL AND {EVENT} IS DISTINCT FROM '{SEARCH}'",
+            "give every row but a search an item_id",
+        ),
+        Rule(
+            "id_too_long",
+            f"length({USER_ID}) > {LONGEST_ID} OR length({ITEM_ID}) > {LONGEST_ID}",
+            f"use ids of at most {LONGEST_ID} characters",
+        ),
+        Rule("missing_event", f"{EVENT} IS NULL", "name the event of every row"),
+        Rule(
+            "unknown_event",
+            f"{EVENT} NOT IN ({events})",
+            "use a known event, or give it a weight in [interactions] event_weights",
+        ),
+        *(_time_rules(intake) if timed else ()),
+        *_number_rules(),
+    )
+
+
+def _time_rules(intake: Intake) -> Iterable[Rule]:
+    yield Rule("missing_time", f"raw_{TIMESTAMP} IS NULL", "give every row a time, or no row")
+    yield Rule(
+        "unparsable_time",
+        f"{TIME} IS NULL",
+        "write ISO 8601 (2017-12-01T08:30:00Z) or set [data] time_format",
+    )
+    yield Rule(
+        "time_out_of_range",
+        f"{TIME} NOT BETWEEN {FIRST} AND {LAST - 1}",
+        "correct the year: it is none from 1 to 9998",
+    )
+    if intake.end is not None:
+        yield Rule(
+            "time_at_or_after_end", f"{TIME} >= {intake.end}", "correct the time, or [data] end"
+        )
+
+
+def _number_rules() -> Iterable[Rule]:
+    for field in EVENT_FIELDS:
+        if field.kind in NUMBERS:
+            yield Rule(
+                f"unparsable_{field.name}",
+                f"{field.name} IS NULL AND raw_{field.name} IS NOT NULL",
+                f"write {field.name} as a plain number with a decimal point",
+            )
+    yield Rule("negative_quantity", f"{QUANTITY} < 0", "write a return as an event of that name")
+    yield Rule("negative_discount", "discount < 0", "write discounts as positive amounts")
+    yield Rule(
+        "sentiment_out_of_range", "sentiment NOT BETWEEN -1 AND 1", "scale sentiment to -1…1"
+    )
+
+
+DUPLICATE = Rule(
+    "duplicate_event_id",
+    "copy > 1",
+    "the same event_id is the same event: one row of it was kept",
+)
+
+
+def _where(
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    columns: Mapping[str, mapping.Column],
+    intake: Intake,
+) -> str:
+    """Make the ``where`` condition a function of the file's own columns, and return its call."""
+    if not intake.where:
+        return ""
+    names = ", ".join(column.name for column in columns.values())
+    fields = [
+        mapping.find(f.name, intake.columns, columns) for f in EVENT_FIELDS if f.kind in NUMBERS
+    ]
+    values = [
+        mapping.number(column) if column in fields and column.type == mapping.TEXT else column.name
+        for column in columns.values()
+    ]
+    call = f"WHERE kept_by_where({', '.join(values)})"
+    try:
+        connection.execute(
+            f"CREATE OR REPLACE TEMP MACRO kept_by_where({names}) AS ({intake.where}\n)"
+        )
+        connection.execute(f"SELECT count(*) FROM {quote(source)} {call}")
+    except duckdb.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"[data] where = {intake.where!r} cannot be applied: {reason}; the file has "
+            f"{', '.join(columns)}; compare a number that a file holds as text like "
+            "TRY_CAST(shop AS DOUBLE) > 7"
+        ) from error
+    return call
+
+
+def _read_columns(
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    columns: Mapping[str, mapping.Column],
+    intake: Intake,
+    kept: str,
+) -> None:
+    selected = [f"{quote(name)} AS {quote('source_' + name)}" for name in columns]
+    for field in EVENT_FIELDS:
+        column = mapping.find(field.name, intake.columns, columns)
+        selected += _read_field(field.name, field.kind, column, intake)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW read_events AS SELECT {', '.join(selected)} "
+        f"FROM {quote(source)} {kept}"
+    )
+
+
+def _read_field(
+    name: str, kind: str, column: mapping.Column | None, intake: Intake
+) -> Iterable[str]:
+    if kind == "time":
+        value = mapping.time(column, intake.time_format) if column else "CAST(NULL AS BIGINT)"
+        yield f"{value} AS {TIME}"
+    elif column is None:
+        default = literal(intake.default_event) if name == EVENT else "NULL"
+        yield f"CAST({default} AS {SQL_TYPES[kind]}) AS {name}"
+    else:
+        yield f"{READ[kind](column)} AS {name}"
+    if kind in ("time", *NUMBERS):
+        yield f"{mapping.raw(column) if column else 'NULL'} AS raw_{name}"
+
+
+def _judge(connection: duckdb.DuckDBPyConnection, rules: Iterable[Rule], *, named: bool) -> None:
+    cases = " ".join(f"WHEN {rule.condition} THEN '{rule.reason}'" for rule in rules)
+    # Of the rows that share an event_id the same one is kept, whatever order they came in.
+    order = ", ".join(name for name in EVENT_COLUMNS if name != EVENT_ID)
+    copies = f"row_number() OVER (PARTITION BY {EVENT_ID}, first_reason IS NULL ORDER BY {order})"
+    # A table, so that a raw value is read once, not once for each rule and each of the two results.
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE first_judged AS SELECT *, CASE {cases} END AS first_reason "
+        "FROM read_events"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW judged_events AS SELECT *, "
+        f"CASE WHEN first_reason IS NULL AND {EVENT_ID} IS NOT NULL AND {DUPLICATE.condition} "
+        f"THEN '{DUPLICATE.reason}' ELSE first_reason END AS reason "
+        f"FROM (SELECT *, {copies if named else 1} AS copy FROM first_judged)"
+    )
+
+
+def _keep_good(connection: duckdb.DuckDBPyConnection) -> None:
+    # An event without an id is named by its fields and its ordinal among equal rows.
+    fields = ", ".join(
+        f"coalesce(CAST({name} AS VARCHAR), '')" for name in EVENT_COLUMNS if name != EVENT_ID
+    )
+    kept = ", ".join(name for name in EVENT_COLUMNS if name != EVENT_ID)
+    connection.execute(
+        f"CREATE OR REPLACE TABLE events AS SELECT {kept}, coalesce({EVENT_ID}, "
+        f"md5(digest || ':' || row_number() OVER (PARTITION BY digest, {EVENT_ID} IS NULL))) "
+        f"AS {EVENT_ID} FROM (SELECT {kept}, {EVENT_ID}, "
+        f"md5(concat_ws(chr(31), {fields})) AS digest FROM judged_events WHERE reason IS NULL)"
+    )
+
+
+def _keep_rejected(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> None:
+    originals = ", ".join(f"{quote('source_' + name)} AS {quote(name)}" for name in columns)
+    connection.execute(
+        f"CREATE OR REPLACE TABLE rejected_events AS SELECT reason, {originals} "
+        "FROM judged_events WHERE reason IS NOT NULL"
+    )
+
+
+def remedies(intake: Intake) -> dict[str, str]:
+    """Return what to do about each reason."""
+    return {rule.reason: rule.remedy for rule in (*rules(intake, timed=True), DUPLICATE)}
