@@ -1,0 +1,68 @@
+"""What can be recommended: the items file, plus every item seen before ``as_of``."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from recsys.events.schema import AVAILABLE, CATEGORY
+from recsys.types import Flags, Ids, Indices
+from recsys.vocabulary import Vocabulary
+
+UNKNOWN = ""
+"""The category of an item that has none."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Items and their columns, aligned to one vocabulary.
+
+    Attributes
+    ----------
+    items
+        Every item, available or not: histories may hold what can no longer be bought.
+    available
+        Shape ``(n_items,)``.
+    columns
+        Text columns by name, each of shape ``(n_items,)``; an empty text is "unknown".
+    """
+
+    items: Vocabulary
+    available: Flags
+    columns: dict[str, Ids]
+
+    def codes(self, column: str) -> tuple[Indices, Ids]:
+        """Return the code of each item's value, and the sorted distinct values."""
+        values, codes = np.unique(self.columns[column], return_inverse=True)
+        return codes.astype(np.int64), values
+
+    @property
+    def category(self) -> Ids:
+        """Each item's category; every item in one unnamed group where the shop has none."""
+        missing = np.full(len(self.items), UNKNOWN, dtype=np.str_)
+        return self.columns.get(CATEGORY, missing)
+
+
+def build_catalogue(file: pd.DataFrame, seen: Iterable[str], columns: Iterable[str]) -> Catalogue:
+    """Join the items file and the items seen in events.
+
+    Parameters
+    ----------
+    file
+        The items file, indexed by ``item_id``; may be empty.
+    seen
+        Item ids of events before ``as_of``.
+    columns
+        The text columns to keep; one the file does not have is left out.
+    """
+    items = Vocabulary([*file.index, *seen])
+    aligned = file.reindex(items.ids)
+    # An item that only events know is available: they are the proof that it was sold.
+    available = aligned[AVAILABLE].astype(object).ne(False)
+    kept = {name: _text(aligned[name]) for name in columns if name in aligned}
+    return Catalogue(items, available.to_numpy(dtype=bool), kept)
+
+
+def _text(column: "pd.Series[str]") -> Ids:
+    return column.astype(object).where(column.notna(), UNKNOWN).astype(str).to_numpy(dtype=np.str_)
