@@ -1,0 +1,183 @@
+"""Everything that training learns about items, as plain arrays: no user is in it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys.interactions import Catalogue, InteractionsConfig
+from recsys.models.config import ModelConfig
+from recsys.models.fold_in import FoldIn
+from recsys.models.habit import Habit
+from recsys.segments import Axis, columns_of
+from recsys.types import Factors
+from recsys.vocabulary import Vocabulary
+
+ALS = "als"
+POPULARITY = "popularity"
+HABIT = "habit"
+PRIOR = "prior:"
+COLUMN = "column_"
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What ranking needs besides a user and a recipe.
+
+    Attributes
+    ----------
+    catalogue
+        Items, their availability and text columns.
+    columns
+        The item side of the dot product: ``[y_i | lifts of each axis | log p_i]``, float32,
+        shape ``(n_items, d + n_segments + 1)``; see `blocks`.
+    fold_in
+        Makes a user's vector.
+    habit
+        Makes a user's own-item terms.
+    axes
+        Cut points of every axis, in column order.
+    kappa
+        The estimated shrinkage of each axis' prior; None: the axis says nothing.
+    popularity_half_life
+        Days; infinite = no decay.
+    interactions, config
+        What events are worth, and the hyper-parameters.
+    timed
+        Whether the data had times.
+    """
+
+    catalogue: Catalogue
+    columns: Factors
+    fold_in: FoldIn
+    habit: Habit
+    axes: tuple[Axis, ...]
+    kappa: dict[str, float | None]
+    popularity_half_life: float
+    interactions: InteractionsConfig
+    config: ModelConfig
+    timed: bool
+
+    @property
+    def items(self) -> Vocabulary:
+        """The item vocabulary."""
+        return self.catalogue.items
+
+    @cached_property
+    def segments(self) -> dict[str, slice]:
+        """Each axis' slice of the segments."""
+        return columns_of(self.axes)
+
+    @cached_property
+    def blocks(self) -> dict[str, slice]:
+        """Each dense signal's slice of the columns, in the fixed order of the score's terms."""
+        d = len(self.fold_in.mean)
+        priors = {
+            PRIOR + name: slice(d + axis.start, d + axis.stop)
+            for name, axis in self.segments.items()
+        }
+        last = self.columns.shape[1] - 1
+        return {ALS: slice(0, d), POPULARITY: slice(last, last + 1), **priors}
+
+    @cached_property
+    def largest(self) -> Factors:
+        """The largest absolute value of each column: bounds the rounding error of a score."""
+        return np.asarray(np.abs(self.columns).max(axis=0, initial=0.0))
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Every signal this model has, in the fixed order of the score's terms."""
+        return (*self.blocks, HABIT)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return every array by the name it has in a bundle."""
+        text = {COLUMN + name: values for name, values in self.catalogue.columns.items()}
+        return {
+            "item_ids": self.items.ids,
+            "item_available": self.catalogue.available,
+            "item_columns": self.columns,
+            "item_supported": self.fold_in.supported,
+            "gram": self.fold_in.gram,
+            "spread": self.fold_in.spread,
+            "mean_user": self.fold_in.mean,
+            "segment_effects": self.fold_in.effects,
+            "segment_shares": self.fold_in.shares,
+            "precisions": self.fold_in.precisions,
+            "repeat_rate": self.habit.rate,
+            "repeat_pace": self.habit.pace,
+            "repeat_coefficients": self.habit.coefficients,
+            "rebought": self.habit.rebought,
+            **text,
+        }
+
+    def learnt(self) -> dict[str, Any]:
+        """Return the learnt numbers that are not arrays, as JSON."""
+        return {
+            "axes": [axis.model_dump(mode="json") for axis in self.axes],
+            "kappa": self.kappa,
+            "popularity_half_life": _finite(self.popularity_half_life),
+            "repeat_mean": self.habit.mean,
+            "interactions": self.interactions.model_dump(mode="json"),
+            "model": self.config.model_dump(mode="json"),
+            "timed": self.timed,
+        }
+
+
+def model_from(arrays: Arrays, learnt: Mapping[str, Any]) -> Model:
+    """Build the model again from what `Model.arrays` and `Model.learnt` gave."""
+    text = {
+        name.removeprefix(COLUMN): values
+        for name, values in arrays.items()
+        if name.startswith(COLUMN)
+    }
+    items = Vocabulary(arrays["item_ids"])
+    d = len(arrays["mean_user"])
+    return Model(
+        catalogue=Catalogue(items, arrays["item_available"], text),
+        columns=arrays["item_columns"],
+        fold_in=_fold_in_from(arrays, d),
+        habit=_habit_from(arrays, learnt),
+        axes=tuple(Axis.model_validate(axis) for axis in learnt["axes"]),
+        kappa=dict(learnt["kappa"]),
+        popularity_half_life=_infinite(learnt["popularity_half_life"]),
+        interactions=InteractionsConfig.model_validate(learnt["interactions"]),
+        config=ModelConfig.model_validate(learnt["model"]),
+        timed=bool(learnt["timed"]),
+    )
+
+
+def _fold_in_from(arrays: Arrays, d: int) -> FoldIn:
+    return FoldIn(
+        arrays["item_columns"][:, :d],
+        arrays["item_supported"],
+        arrays["gram"],
+        arrays["spread"],
+        arrays["mean_user"],
+        arrays["segment_effects"],
+        arrays["segment_shares"],
+        arrays["precisions"],
+    )
+
+
+def _habit_from(arrays: Arrays, learnt: Mapping[str, Any]) -> Habit:
+    return Habit(
+        arrays["repeat_rate"],
+        arrays["repeat_pace"],
+        arrays["rebought"],
+        arrays["repeat_coefficients"],
+        float(learnt["repeat_mean"]),
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _infinite(value: float | None) -> float:
+    return math.inf if value is None else float(value)

@@ -1,0 +1,178 @@
+"""All signals fitted together, and what a bundle keeps of them."""
+
+import io
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from recsys.interactions import HALF_LIVES, Catalogue, InteractionsConfig
+from recsys.models import ALS, HABIT, POPULARITY, PRIOR, ModelConfig, model_from
+from recsys.models.fit import Past, fit_model, support
+from recsys.models.groups import group_means
+from recsys.models.popularity import log_popularity
+from recsys.models.priors import fit_prior
+from recsys.segments import Axis, AxisFit, Memberships
+from recsys.vocabulary import Vocabulary
+
+N_USERS, N_ITEMS, D = 60, 20, 4
+GROUPS = np.arange(N_ITEMS) % 3
+
+
+def axis(name, *segments):
+    return Axis(
+        name=name,
+        config={"kind": "attribute", "column": name},
+        fit=AxisFit(segments=segments, definitions=segments),
+    )
+
+
+@pytest.fixture(scope="module")
+def histories(make_histories, make_users, bought):
+    users = make_users(5, N_USERS, N_ITEMS)
+    for user in users:
+        for rare in (18, 19):
+            user.pop(rare, None)
+    users[0] |= {18: bought((3.0,)), 5: bought((), worth=-4.0)}
+    return make_histories(users, N_ITEMS)
+
+
+@pytest.fixture(scope="module")
+def memberships(histories):
+    side = np.eye(2)[np.arange(N_USERS) % 2]
+    taste = np.random.default_rng(1).dirichlet(np.ones(3), N_USERS) * 0.8
+    matrix = sparse.csr_matrix(np.hstack([side, taste]))
+    return Memberships(histories.users, (axis("side", "a", "b"), axis("taste", *"xyz")), matrix)
+
+
+@pytest.fixture(scope="module")
+def model(histories, memberships):
+    items = Vocabulary([f"i{number:03d}" for number in range(N_ITEMS)])
+    category = np.asarray(["fruit", "dairy", "pets"])[GROUPS]
+    catalogue = Catalogue(items, np.arange(N_ITEMS) != 4, {"category": category})
+    return fit_model(
+        histories,
+        memberships,
+        catalogue,
+        Past(histories, histories.visits > 2),
+        interactions=InteractionsConfig(),
+        config=ModelConfig(factors=D, iterations=4),
+        popularity_half_life=40.0,
+        timed=True,
+        threads=1,
+    )
+
+
+def positive(histories):
+    matrix = histories.user_items()
+    return sparse.csr_matrix(matrix.multiply(matrix > 0))
+
+
+def test_signals_stand_in_the_fixed_order(model):
+    sides, tastes = PRIOR + "side", PRIOR + "taste"
+    assert model.signals == (ALS, POPULARITY, sides, tastes, HABIT)
+    assert model.blocks == {
+        ALS: slice(0, D),
+        POPULARITY: slice(D + 5, D + 6),
+        sides: slice(D, D + 2),
+        tastes: slice(D + 2, D + 5),
+    }
+    assert model.columns.shape == (N_ITEMS, D + 5 + 1)
+    assert model.columns.dtype == np.float32
+
+
+def test_popularity_fades_by_the_half_life_it_is_given(model, histories):
+    visits = histories.decayed_visits[:, HALF_LIVES.index(40.0)]
+    expected = log_popularity(histories.items, visits, N_ITEMS)
+    np.testing.assert_array_equal(model.columns[:, -1], expected.astype(np.float32))
+
+
+def test_lifts_are_those_of_each_axis(model, histories, memberships):
+    supported = model.fold_in.supported
+    _, groups = np.unique(model.catalogue.category, return_inverse=True)
+    for name in ("side", "taste"):
+        prior = fit_prior(positive(histories), memberships.of(name), supported, groups)
+        block = model.columns[:, model.blocks[PRIOR + name]]
+        np.testing.assert_array_equal(block, prior.lifts.T.astype(np.float32))
+        assert model.kappa[name] == (prior.kappa if math.isfinite(prior.kappa) else None)
+
+
+def test_support_is_the_number_of_users_who_like_an_item(model, histories):
+    worths = histories.user_items().toarray()
+    counts = (worths > 0).sum(axis=0)
+    np.testing.assert_array_equal(support(positive(histories)), counts)
+    np.testing.assert_array_equal(model.fold_in.supported, counts >= 3)
+    assert np.flatnonzero(~model.fold_in.supported).tolist() == [18, 19]
+
+
+def test_unsupported_items_rank_by_the_factors_of_their_group(model):
+    fold_in = model.fold_in
+    _, groups = np.unique(model.catalogue.category, return_inverse=True)
+    means = group_means(fold_in.item_factors.astype(np.float64), fold_in.supported, groups)
+    assert not fold_in.item_factors[18:].any()
+    expected = means[groups[18:]].astype(np.float32)
+    np.testing.assert_array_equal(model.columns[18:, :D], expected)
+
+
+def test_unsupported_items_stay_out_of_the_gram_and_the_spread(model):
+    kept = model.fold_in.item_factors[:18].astype(np.float64)
+    np.testing.assert_allclose(model.fold_in.gram, kept.T @ kept)
+    np.testing.assert_allclose(model.fold_in.spread, np.cov(kept.T))
+
+
+def test_largest_bounds_each_column(model):
+    np.testing.assert_array_equal(model.largest, np.abs(model.columns).max(axis=0))
+
+
+# The bundle
+
+
+def through_files(model):
+    """Arrays through .npy and numbers through JSON, as a bundle writes them."""
+    arrays = {}
+    for name, array in model.arrays().items():
+        file = io.BytesIO()
+        np.save(file, array, allow_pickle=False)
+        arrays[name] = np.load(io.BytesIO(file.getvalue()), allow_pickle=False)
+    return model_from(arrays, json.loads(json.dumps(model.learnt(), allow_nan=False)))
+
+
+def test_a_model_read_back_gives_the_same_arrays_and_numbers(model):
+    again = through_files(model)
+    assert again.learnt() == model.learnt()
+    assert again.arrays().keys() == model.arrays().keys()
+    for name, array in model.arrays().items():
+        np.testing.assert_array_equal(again.arrays()[name], array, strict=True, err_msg=name)
+    assert again.blocks == model.blocks
+    assert again.axes == model.axes
+
+
+def test_a_model_read_back_folds_in_and_knows_habits_to_the_last_bit(model, histories):
+    again = through_files(model)
+    membership = np.asarray([1.0, 0.0, 0.2, 0.3, 0.1])
+    axes = list(model.segments.values())
+    history, weight = np.arange(N_ITEMS), np.linspace(-11, 11, N_ITEMS)
+    for around in ("segments", "mean"):
+        centre = model.fold_in.centre(membership, axes, around)
+        np.testing.assert_array_equal(again.fold_in.centre(membership, axes, around), centre)
+        vector = model.fold_in.user_vector(history, weight, centre, around, 1.0)
+        other = again.fold_in.user_vector(history, weight, centre, around, 1.0)
+        np.testing.assert_array_equal(other, vector)
+    np.testing.assert_array_equal(again.habit.terms(histories), model.habit.terms(histories))
+
+
+def test_no_decay_and_a_silent_axis_survive_json(model):
+    again = through_files(replace(model, popularity_half_life=math.inf, kappa={"side": None}))
+    assert again.popularity_half_life == math.inf
+    assert again.kappa == {"side": None}
+
+
+def test_no_user_is_in_a_model(model, histories):
+    names = set(histories.users.ids.tolist())
+    texts = [a.ravel().tolist() for a in model.arrays().values() if a.dtype.kind == "U"]
+    assert not names & {text for values in texts for text in values}
+    assert all(N_USERS not in array.shape for array in model.arrays().values())
+    assert not any(name in json.dumps(model.learnt()) for name in names)

@@ -1,0 +1,18 @@
+"""The closed form of popularity."""
+
+import numpy as np
+import pytest
+
+from recsys.models.popularity import log_popularity
+
+
+def test_popularity_is_the_smoothed_share_of_purchases():
+    # Item 0: 2 + 1, item 2: 0.5; with one more for each of four items 3.5 + 4 = 7.5.
+    values = log_popularity(np.array([0, 2, 0]), np.array([2.0, 0.5, 1.0]), 4)
+    np.testing.assert_allclose(np.exp(values), [4 / 7.5, 1 / 7.5, 1.5 / 7.5, 1 / 7.5])
+
+
+@pytest.mark.parametrize("n_items", [1, 3])
+def test_a_shop_without_purchases_likes_every_item_the_same(n_items):
+    values = log_popularity(np.empty(0, dtype=np.int64), np.empty(0), n_items)
+    np.testing.assert_allclose(np.exp(values), np.full(n_items, 1 / n_items))
