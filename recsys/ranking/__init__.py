@@ -1,0 +1,24 @@
+"""From a request to a ranking: signals, blend, filters, top-k, reasons."""
+
+from recsys.ranking.answer import Ranking, Reason, Request, reasons
+from recsys.ranking.blend import Weights
+from recsys.ranking.customers import Customers, describe, profile_windows
+from recsys.ranking.ranker import Ranker
+from recsys.ranking.recipe import BUILT_IN, Recipe, Variant, make_variant, variants
+
+__all__ = [
+    "BUILT_IN",
+    "Customers",
+    "Ranker",
+    "Ranking",
+    "Reason",
+    "Recipe",
+    "Request",
+    "Variant",
+    "Weights",
+    "describe",
+    "make_variant",
+    "profile_windows",
+    "reasons",
+    "variants",
+]

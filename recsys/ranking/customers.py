@@ -1,0 +1,91 @@
+"""Users as ranking sees them: history, memberships and activity, folded in from their events."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from recsys.events.schema import TIME
+from recsys.interactions import HALF_LIVES, Histories, build_histories, pair_table
+from recsys.models import Model
+from recsys.segments import Memberships, UserFacts, assign_axes, profiles
+from recsys.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Customers:
+    """Some users as of a moment.
+
+    Attributes
+    ----------
+    histories
+        With one column of decayed visits for each of `HALF_LIVES`.
+    memberships
+        Of the same users, on the model's axes.
+    """
+
+    histories: Histories
+    memberships: Memberships
+
+    @property
+    def users(self) -> Vocabulary:
+        """The users, in row order."""
+        return self.histories.users
+
+    def activity(self, user_index: int, largest_weight: float) -> float:
+        """``n``: the decayed number of distinct items in the user's history."""
+        worth = np.abs(self.histories.worth[self.histories.rows(user_index)])
+        return float(np.minimum(worth / largest_weight, 1.0).sum())
+
+
+def describe(
+    events: nw.LazyFrame[Any],
+    users: Vocabulary,
+    attributes: pd.DataFrame,
+    model: Model,
+    *,
+    as_of: int,
+) -> Customers:
+    """Work out what a model needs to know of `users`, by the code that training uses.
+
+    Parameters
+    ----------
+    events
+        Events of these users (others are left out); those at or after `as_of` are not used.
+    users
+        Whom to describe; one without an event has an empty history.
+    attributes
+        Indexed by ``user_id``.
+    model
+        Its cut points, vocabulary and half-lives.
+    as_of
+        Microseconds.
+    """
+    before = events.filter(nw.col(TIME) < as_of) if model.timed else events
+    table = pair_table(
+        before, model.interactions, as_of=as_of, timed=model.timed, half_lives=HALF_LIVES
+    )
+    histories = build_histories(table, users, model.items, as_of=as_of)
+    facts = UserFacts(
+        histories,
+        profile_windows(before, model, as_of=as_of),
+        attributes,
+        model.catalogue,
+        model.timed,
+    )
+    return Customers(histories, assign_axes(model.axes, facts))
+
+
+def profile_windows(
+    events: nw.LazyFrame[Any], model: Model, *, as_of: int
+) -> dict[float, pd.DataFrame]:
+    """Return the profiles over every window the model's axes read."""
+    windows = {window for axis in model.axes for window in axis.config.windows}
+    return {
+        window: profiles(
+            events, model.interactions.target, as_of=as_of, timed=model.timed, window=window
+        )
+        for window in sorted(windows)
+    }

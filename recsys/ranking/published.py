@@ -1,0 +1,35 @@
+"""A bundle, opened: training and serving meet here."""
+
+from dataclasses import dataclass
+
+from recsys.bundle import Bundle, Manifest
+from recsys.models import model_from
+from recsys.ranking.blend import Weights
+from recsys.ranking.ranker import Ranker
+
+
+@dataclass(frozen=True)
+class Published:
+    """A bundle, ready to rank with.
+
+    Attributes
+    ----------
+    manifest
+        What the bundle says of itself.
+    ranker
+        The model with its learnt weights.
+    as_of
+        The moment of training, microseconds.
+    """
+
+    manifest: Manifest
+    ranker: Ranker
+    as_of: int
+
+
+def open_bundle(bundle: Bundle) -> Published:
+    """Build the ranker of a bundle."""
+    learnt = bundle.manifest.learnt
+    weights = {digest: Weights.model_validate(found) for digest, found in learnt["weights"].items()}
+    ranker = Ranker(model_from(bundle.arrays, learnt), weights)
+    return Published(bundle.manifest, ranker, int(learnt["as_of"]))

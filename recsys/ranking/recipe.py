@@ -1,0 +1,138 @@
+"""Variants: named ranking recipes, and the identity by which they are known everywhere."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field, model_validator
+
+from recsys.errors import ConfigError
+from recsys.models import ALS, HABIT, POPULARITY, PRIOR, Centre
+from recsys.types import Config
+
+PRIORS = "priors"
+"""In a recipe: the prior of every axis."""
+NEIGHBOURS = "neighbours"
+Repeat = Literal["never", "learned", "always"]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Recipe(Config):
+    """A ``[variants.NAME]`` table of the config: how a list is ranked."""
+
+    signals: tuple[str, ...] = Field(
+        min_length=1, description="als, popularity, priors (all axes), prior:AXIS, habit"
+    )
+    centre: Centre | None = Field(
+        None,
+        description="of the fold-in: segments | mean; default segments where priors are listed",
+    )
+    repeat: Repeat = Field(
+        "learned", description="never | learned | always: whether known items may be ranked"
+    )
+    weights: Literal["learned"] | dict[str, Weight] = Field(
+        "learned",
+        description="learned in train, or a fixed number for each signal; "
+        "the one of priors is shared evenly by the axes a user is known on",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "Recipe":
+        for signal in self.signals:
+            _check_signal(signal)
+        if isinstance(self.weights, dict) and set(self.weights) != set(self.signals):
+            raise ValueError(
+                f"weights must name exactly the signals {list(self.signals)}, not "
+                f"{sorted(self.weights)}"
+            )
+        return self
+
+    @property
+    def uses_priors(self) -> bool:
+        """Whether any segment prior is listed."""
+        return any(signal == PRIORS or signal.startswith(PRIOR) for signal in self.signals)
+
+    def resolved(self) -> "Recipe":
+        """Fill in every default, so that two ways to say the same are the same recipe."""
+        centre: Centre = self.centre or ("segments" if self.uses_priors else "mean")
+        signals = tuple(sorted(set(self.signals)))
+        return self.model_copy(update={"centre": centre, "signals": signals})
+
+
+def _check_signal(signal: str) -> None:
+    if signal == NEIGHBOURS:
+        raise ValueError(
+            "the signal 'neighbours' is not there yet; it comes with the segment-aware ranker. "
+            "Leave it out for now"
+        )
+    known = (ALS, POPULARITY, PRIORS, HABIT)
+    if signal not in known and not signal.startswith(PRIOR):
+        raise ValueError(f"unknown signal {signal!r}; known are {', '.join(known)} and {PRIOR}AXIS")
+
+
+class Variant(NamedTuple):
+    """A recipe with its identity.
+
+    Attributes
+    ----------
+    name
+        As in the config.
+    recipe
+        With every default filled in.
+    digest
+        SHA-256 of the recipe's canonical JSON: nothing learnt enters it.
+    """
+
+    name: str
+    recipe: Recipe
+    digest: str
+
+    def signals(self, axes: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the model's signals this recipe lists, in no order.
+
+        Raises
+        ------
+        ConfigError
+            When ``prior:AXIS`` names an axis the model does not have.
+        """
+        every = tuple(PRIOR + axis for axis in axes)
+        listed = [s for name in self.recipe.signals for s in (every if name == PRIORS else (name,))]
+        for signal in listed:
+            if signal.startswith(PRIOR) and signal not in every:
+                raise ConfigError(
+                    f"the variant {self.name!r} lists {signal!r} and there is no such axis; "
+                    f"axes are {', '.join(axes) or 'none'}: "
+                    "define it under [segments] and train again"
+                )
+        return tuple(dict.fromkeys(listed))
+
+
+def make_variant(name: str, recipe: Recipe) -> Variant:
+    """Resolve a recipe and give it its identity."""
+    resolved = recipe.resolved()
+    text = json.dumps(resolved.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return Variant(name, resolved, hashlib.sha256(text.encode()).hexdigest())
+
+
+BUILT_IN: dict[str, Recipe] = {
+    "popular": Recipe(signals=("popularity",), weights={"popularity": 1.0}),
+    "popular_by_segment": Recipe(
+        signals=("popularity", "priors"), weights={"popularity": 1.0, "priors": 1.0}
+    ),
+    # Habit decides; popularity only orders what habit leaves equal.
+    "own_purchases": Recipe(
+        signals=("habit", "popularity"),
+        weights={"habit": 1.0, "popularity": 1e-6},
+        repeat="always",
+    ),
+    "als": Recipe(signals=("als",), weights={"als": 1.0}, centre="mean"),
+    "no_segments": Recipe(signals=("als", "popularity", "habit"), centre="mean"),
+    "segment_aware": Recipe(signals=("als", "popularity", "priors", "habit")),
+}
+"""Always available as baselines; a configured variant of the same name replaces one."""
+
+
+def variants(configured: Mapping[str, Recipe]) -> dict[str, Variant]:
+    """Return the built-in and the configured variants by name."""
+    return {name: make_variant(name, recipe) for name, recipe in {**BUILT_IN, **configured}.items()}
