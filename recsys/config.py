@@ -1,0 +1,188 @@
+"""The one config file: each room's own frozen config, assembled from ``recsys.toml``."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from recsys.bundle import StoreConfig
+from recsys.errors import ConfigError
+from recsys.evaluation.config import EvaluationConfig
+from recsys.events.config import DataConfig
+from recsys.interactions import InteractionsConfig
+from recsys.models import ModelConfig
+from recsys.ranking import BUILT_IN, Recipe, Variant, variants
+from recsys.segments import KINDS, AxisConfig
+from recsys.state import StateConfig
+from recsys.types import Config
+
+SQLITE_FILE = "sqlite:///"
+IN_MEMORY = (":memory:", "file:")
+"""What SQLite does not take for a plain file; the state refuses them."""
+NO_TABLE = ("model_type", "model_attributes_type", "dict_type")
+"""What pydantic calls a value where a table is meant."""
+
+
+class ServiceConfig(Config):
+    """The ``[service]`` table of the config."""
+
+    default_variant: str = Field("segment_aware", description="the variant of a plain request")
+
+
+class RecsysConfig(Config):
+    """Everything ``recsys.toml`` says."""
+
+    data: DataConfig
+    interactions: InteractionsConfig = InteractionsConfig()
+    segments: dict[str, AxisConfig] = {}
+    model: ModelConfig = ModelConfig()
+    variants: dict[str, Recipe] = {}
+    evaluation: EvaluationConfig = EvaluationConfig()
+    store: StoreConfig = StoreConfig()
+    state: StateConfig = StateConfig()
+    service: ServiceConfig = ServiceConfig()
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> "RecsysConfig":
+        known = {**BUILT_IN, **self.variants}
+        if self.service.default_variant not in known:
+            name = self.service.default_variant
+            raise ValueError(
+                f"[service] default_variant = {name!r} is no variant{_nearest(name, known)}"
+            )
+        for name in self.segments:
+            if not name.isidentifier() or name != name.lower():
+                raise ValueError(
+                    f"[segments.{name}]: an axis is named by lower-case letters, digits and _"
+                )
+        return self
+
+    def every_variant(self) -> dict[str, Variant]:
+        """Return the built-in and the configured variants."""
+        return variants(self.variants)
+
+    def chosen(self, names: list[str] | tuple[str, ...]) -> list[Variant]:
+        """Return the named variants; without a name, all of them.
+
+        Raises
+        ------
+        ConfigError
+            When a name is not known.
+        """
+        every = self.every_variant()
+        for name in names:
+            if name not in every:
+                raise ConfigError(f"no variant {name!r}{_nearest(name, every)}")
+        return [every[name] for name in names or every]
+
+
+def load_config(path: str | Path) -> RecsysConfig:
+    """Read a config file; its relative paths are relative to its folder.
+
+    Raises
+    ------
+    ConfigError
+        Names every key that cannot be meant, its place, and the nearest known key.
+    """
+    file = Path(path)
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"there is no config file {str(file)!r}; name one with -c, or write one with "
+            "`recsys init EVENTS`"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"the config file {str(file)!r} cannot be read: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML: {error}") from error
+    return parse_config(content, file.parent, name=str(file))
+
+
+def parse_config(content: Mapping[str, Any], folder: Path, *, name: str = "config") -> RecsysConfig:
+    """Build the config from a TOML document; see `load_config`."""
+    try:
+        config = RecsysConfig.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(_explain(problem) for problem in error.errors())
+        raise ConfigError(f"{name}: {problems}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    return _anchored(config, folder.resolve())
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the config, for editors."""
+    return RecsysConfig.model_json_schema()
+
+
+def _anchored(config: RecsysConfig, folder: Path) -> RecsysConfig:
+    data = config.data.model_copy(
+        update={
+            name: str(folder / value)
+            for name in ("events", "users", "items")
+            if (value := getattr(config.data, name)) is not None
+        }
+    )
+    store = config.store.model_copy(update={"path": str(folder / config.store.path)})
+    url = config.state.url
+    file = url.removeprefix(SQLITE_FILE)
+    if file != url and not file.startswith(IN_MEMORY):
+        url = SQLITE_FILE + str(folder / file)
+    state = config.state.model_copy(update={"url": url})
+    return config.model_copy(update={"data": data, "store": store, "state": state})
+
+
+def _explain(problem: Any) -> str:
+    kind, steps, value = problem["type"], problem["loc"], problem["input"]
+    if kind == "extra_forbidden":
+        table, keys = _place(steps[:-1])
+        return f"{_table(table)} {steps[-1]!r} is no key{_nearest(str(steps[-1]), keys)}"
+    place, _ = _place(steps)
+    if kind == "missing":
+        return f"{_table(place[:-1])} {place[-1]!r} is missing"
+    if kind in NO_TABLE:
+        return f"{_table(place[:-1])} {place[-1]} = {value!r} is no table"
+    if kind == "union_tag_not_found":
+        return f"{_table(place)} 'kind' is missing; known are {', '.join(KINDS)}"
+    if kind == "union_tag_invalid":
+        tag = problem["ctx"]["tag"]
+        return f"{_table(place)} kind = {tag!r} is no kind of axis{_nearest(tag, KINDS)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if isinstance(value, Mapping):
+        return f"{_table(place)} {message}" if place else str(message)
+    return f"{_table(place[:-1])} {place[-1]} = {value!r}: {message}"
+
+
+def _table(place: list[str]) -> str:
+    return f"[{'.'.join(place)}]" if place else "at the top:"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+
+
+def _place(steps: Iterable[str | int]) -> tuple[list[str], list[str]]:
+    """Return the steps that the file has too, and the keys of the table they lead to.
+
+    The others are pydantic's own: which member of a union it tried.
+    """
+    schema = json_schema()
+    node, place = schema, []
+    for step in steps:
+        inside = node.get("properties", {}).get(step) or node.get("additionalProperties")
+        if inside:
+            place.append(str(step))
+        tagged = node.get("discriminator", {}).get("mapping", {}).get(step)
+        node = _resolved(inside or ({"$ref": tagged} if tagged else node), schema)
+    return place, list(node.get("properties", {}))
+
+
+def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+    return node

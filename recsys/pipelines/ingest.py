@@ -1,0 +1,33 @@
+"""Read what the config names, and judge every row."""
+
+from recsys.config import RecsysConfig
+from recsys.engines import connect
+from recsys.events.schema import EVENT_TYPES
+from recsys.events.shop import Shop, read_shop
+from recsys.events.times import parse_time
+from recsys.events.validation import Intake
+
+
+def intake_of(config: RecsysConfig) -> Intake:
+    """Return the rules by which the shop's rows are judged."""
+    data = config.data
+    return Intake(
+        columns=data.columns,
+        default_event=data.default_event,
+        known_events=frozenset(EVENT_TYPES) | frozenset(config.interactions.event_weights),
+        end=parse_time(data.end, what="[data] end") if data.end else None,
+        time_format=data.time_format,
+        where=data.where,
+    )
+
+
+def open_shop(config: RecsysConfig) -> Shop:
+    """Read the shop's events, users and items.
+
+    Raises
+    ------
+    ConfigError, DataError
+        When something the config names is not there, or nothing is usable.
+    """
+    data = config.data
+    return read_shop(connect(), data.events, intake_of(config), users=data.users, items=data.items)

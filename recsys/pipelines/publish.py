@@ -1,0 +1,105 @@
+"""Training meets serving: a bundle for what was learnt, the state for who there is."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from recsys.bundle import BundleStore, Manifest
+from recsys.config import RecsysConfig
+from recsys.engines import count
+from recsys.events.schema import EVENT_COLUMNS, USER_ID
+from recsys.events.shop import Shop
+from recsys.events.times import format_time
+from recsys.pipelines.progress import Progress, silent
+from recsys.pipelines.train import Trained
+from recsys.ranking import Variant
+from recsys.state import StateStore
+
+ROWS_A_FILL = 200_000
+
+
+def publish(
+    trained: Trained, shop: Shop, config: RecsysConfig, store: BundleStore, *, created_at: str
+) -> Manifest:
+    """Write a bundle and activate it.
+
+    Parameters
+    ----------
+    trained
+        What was learnt.
+    shop
+        Its row counts and window go into the manifest.
+    config
+        Goes into the manifest as well.
+    store
+        Where bundles live.
+    created_at
+        ISO 8601; the library asks no clock.
+    """
+    manifest = store.publish(
+        trained.model.arrays(),
+        as_of=format_time(trained.as_of) if trained.model.timed else None,
+        config=config.model_dump(mode="json"),
+        learnt=_learnt(trained),
+        recipes=_recipes(config.every_variant().values()),
+        window=shop.window(),
+        rows={name: report.accepted for name, report in shop.reports.items()},
+        notes=trained.notes,
+        created_at=created_at,
+    )
+    store.activate(manifest.version)
+    return manifest
+
+
+def _learnt(trained: Trained) -> dict[str, Any]:
+    weights = {digest: found.model_dump(mode="json") for digest, found in trained.weights().items()}
+    windows = {
+        name: {
+            "ndcg": None if math.isnan(found.ndcg) else found.ndcg,
+            "gains": {axis: list(gain) for axis, gain in found.gains.items()},
+        }
+        for name, found in trained.learnt.items()
+    }
+    return {
+        **trained.model.learnt(),
+        "as_of": trained.as_of,
+        "weights": weights,
+        "on_the_window": windows,
+        "window_days": trained.window_days,
+    }
+
+
+def _recipes(variants: Iterable[Variant]) -> dict[str, Any]:
+    return {
+        variant.name: {
+            "digest": variant.digest,
+            "recipe": variant.recipe.model_dump(mode="json"),
+        }
+        for variant in variants
+    }
+
+
+def fill_state(
+    shop: Shop, state: StateStore, *, as_of: int, progress: Progress = silent
+) -> dict[str, int]:
+    """Put users and the events before `as_of` into the state; doing it twice changes nothing."""
+    state.create()
+    state.put_users(shop.users(as_of=as_of).reset_index())
+    total = count(shop.connection, "events")
+    columns = ", ".join(EVENT_COLUMNS)
+    statement = f"SELECT {columns} FROM events WHERE time < {as_of} ORDER BY {USER_ID}, event_id"
+    if not shop.timed:
+        statement = statement.replace(f"WHERE time < {as_of} ", "")
+    with progress("filling the state", math.ceil(total / ROWS_A_FILL)) as advance:
+        reader = shop.connection.sql(statement).to_arrow_reader(ROWS_A_FILL)
+        for batch in reader:
+            state.add_events(_typed(batch.to_pandas()))
+            advance()
+    return state.counts()
+
+
+def _typed(events: pd.DataFrame) -> pd.DataFrame:
+    integers = dict.fromkeys(("time", "amount", "discount"), "Int64")
+    return events.astype(integers)

@@ -1,0 +1,177 @@
+"""Lists for known and unknown users, from the active bundle and the state."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from recsys.config import RecsysConfig
+from recsys.engines import connect, frame
+from recsys.errors import DataError
+from recsys.events import mapping
+from recsys.events.readers import Source, open_source
+from recsys.events.schema import USER_ID
+from recsys.events.shop import Shop, read_shop
+from recsys.pipelines.ingest import intake_of
+from recsys.pipelines.progress import Progress, silent
+from recsys.ranking import Customers, Ranker, Ranking, Request, Variant, describe
+from recsys.ranking.published import Published
+from recsys.state import StateStore
+from recsys.vocabulary import Vocabulary
+
+USERS_AT_ONCE = 1000
+"""Users described together: bounds the memory of a run over everyone."""
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The answers for one block of users, in the order of `customers`."""
+
+    customers: Customers
+    rankings: Sequence[Ranking]
+
+
+def moment(published: Published, state: StateStore) -> int:
+    """Return the later of the bundle's moment and just after the state's newest event."""
+    newest = state.newest_time()
+    return published.as_of if newest is None else max(published.as_of, newest + 1)
+
+
+def read_history(source: Source, config: RecsysConfig) -> Shop:
+    """Read a file of further events by the config's rules."""
+    intake = intake_of(config)._replace(where=None)
+    present = read_columns(source)
+    columns = {
+        ours: theirs
+        for ours, theirs in intake.columns.items()
+        if isinstance(theirs, str) and theirs in present
+    }
+    return read_shop(connect(), source, intake._replace(columns=columns))
+
+
+def read_columns(source: Source) -> set[str]:
+    """Return the names of a source's columns."""
+    return set(open_source(connect(), source, "source").columns)
+
+
+def read_users(path: str, config: RecsysConfig) -> list[str]:
+    """Read the ``user_id`` column of a file as text, in the file's order, without repeats.
+
+    Raises
+    ------
+    DataError
+        When the file has no such column.
+    """
+    relation = open_source(connect(), path, "users")
+    columns = mapping.source_columns(relation.columns, relation.types)
+    key = mapping.require(USER_ID, config.data.columns, columns, file="users")
+    ids = relation.select(f"{mapping.identifier(key)} AS {USER_ID}").df()[USER_ID]
+    return list(dict.fromkeys(ids.dropna()))
+
+
+def recommend(
+    published: Published,
+    state: StateStore,
+    users: Sequence[str],
+    variant: Variant,
+    request: Request,
+    *,
+    as_of: int,
+    history: Shop | None = None,
+    progress: Progress = silent,
+) -> Iterator[Lists]:
+    """Rank for each of `users`, whether known or not, in blocks.
+
+    Parameters
+    ----------
+    published
+        The bundle.
+    state
+        Users and their histories.
+    users
+        Whom to rank for.
+    variant, request
+        The recipe, length and filters.
+    as_of
+        Microseconds; nothing at or after it is used.
+    history
+        Further events, folded in beside those of the state.
+    progress
+        Where to say how far it is.
+
+    Raises
+    ------
+    DataError
+        When `history` has no times and the model goes by them.
+    """
+    published.ranker.check(variant)
+    if history is not None and published.ranker.model.timed and not history.timed:
+        raise DataError(
+            "the history has no timestamps, and this model goes by them; give every row one"
+        )
+    blocks = [users[i : i + USERS_AT_ONCE] for i in range(0, len(users), USERS_AT_ONCE)]
+    with progress("ranking", len(blocks)) as advance:
+        for block in blocks:
+            yield _lists(published.ranker, state, block, variant, request, as_of, history)
+            advance()
+
+
+def _lists(
+    ranker: Ranker,
+    state: StateStore,
+    users: Sequence[str],
+    variant: Variant,
+    request: Request,
+    as_of: int,
+    history: Shop | None,
+) -> Lists:
+    events = state.events_of(users)
+    if history is not None:
+        events = _with_history(events, history, users)
+    customers = describe(
+        on_engine(events),
+        Vocabulary(users),
+        state.attributes_of(users),
+        ranker.model,
+        as_of=as_of,
+    )
+    rows = customers.users.index_of(users)
+    return Lists(customers, list(ranker.rank_all(customers, rows.tolist(), variant, request)))
+
+
+def on_engine(events: pd.DataFrame) -> nw.LazyFrame[Any]:
+    """Hand events over as a lazy frame: a few stay in pandas, many go to the engine."""
+    if len(events) <= 5000:
+        return nw.from_native(events).lazy()
+    connection = connect()
+    connection.register("events", events)
+    return frame(connection, "events")
+
+
+def _with_history(events: pd.DataFrame, history: Shop, users: Sequence[str]) -> pd.DataFrame:
+    further = history.events().filter(nw.col(USER_ID).is_in(list(users)))
+    added: pd.DataFrame = further.collect("pandas").to_native()
+    joined = pd.concat([events, added.astype(events.dtypes.to_dict())], ignore_index=True)
+    # An event of the file that the state already holds is the same event.
+    return joined.drop_duplicates(["user_id", "event_id"], ignore_index=True)
+
+
+def table_of(lists: Lists, users: Sequence[str], ranker: Ranker, *, explain: bool) -> pd.DataFrame:
+    """Lay lists out as ``user_id, item_id, rank, score`` and, explained, one column a term."""
+    ids = ranker.model.items.ids
+    sizes = [len(ranking.items) for ranking in lists.rankings]
+    columns: dict[str, object] = {
+        "user_id": np.repeat(np.asarray(users, dtype=object), sizes),
+        "item_id": np.concatenate([ids[r.items] for r in lists.rankings] or [ids[:0]]),
+        "rank": np.concatenate([np.arange(1, size + 1) for size in sizes] or [np.arange(0)]),
+        "score": np.concatenate([r.scores for r in lists.rankings] or [np.empty(0)]),
+    }
+    if explain and lists.rankings:
+        for signal in lists.rankings[0].terms:
+            values = np.concatenate([ranking.terms[signal] for ranking in lists.rankings])
+            columns["term_" + signal.replace(":", "_")] = values
+    frame = pd.DataFrame(columns)
+    return frame.astype({"user_id": "str", "item_id": "str", "rank": "int64"})
