@@ -1,0 +1,32 @@
+"""``recsys init``: a starter config from the data's own columns."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recsys.cli.output import say
+from recsys.errors import ConfigError
+from recsys.events.starter import starter_config
+
+
+def init(
+    events: Annotated[str, typer.Argument(help="A file or glob of events.")],
+    users: Annotated[str | None, typer.Option(help="A file of users.")] = None,
+    items: Annotated[str | None, typer.Option(help="A file of items.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The config to write.")] = Path(
+        "recsys.toml"
+    ),
+    force: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a starter config from the data's own columns."""
+    if output.exists() and not force:
+        raise ConfigError(f"{output} is there already; name another with -o, or pass --force")
+    starter = starter_config(events, users=users, items=items, folder=output.parent)
+    try:
+        output.write_text(starter.text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"-o {output} cannot be written: {error}") from error
+    for guess in starter.guesses:
+        say(guess)
+    say(f"wrote {output}; next: recsys validate -c {output}")

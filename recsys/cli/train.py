@@ -1,0 +1,66 @@
+"""``recsys train``: learn, publish and activate a model version; fill the state."""
+
+from typing import Annotated
+
+import typer
+
+from recsys.cli.options import (
+    DEFAULT_CONFIG,
+    AsOf,
+    ConfigPath,
+    OutputFormat,
+    moment_or,
+    now,
+    read_config,
+    state_of,
+    store_of,
+)
+from recsys.cli.output import Format, print_json, print_table, progress_bar, say
+from recsys.models import PRIOR
+from recsys.pipelines.ingest import open_shop
+from recsys.pipelines.publish import fill_state, publish
+from recsys.pipelines.train import Trained, fit
+
+
+def train(
+    config_path: ConfigPath = DEFAULT_CONFIG,
+    as_of: AsOf = None,
+    seed: Annotated[int | None, typer.Option(help="Replaces [model] seed.")] = None,
+    format: OutputFormat = Format.TEXT,
+) -> None:
+    """Learn, publish and activate a model version; fill the state."""
+    config = read_config(config_path, seed=seed)
+    with progress_bar("reading the shop", None):
+        shop = open_shop(config)
+    moment = moment_or(as_of, shop.after_all())
+    trained = fit(shop, config, as_of=moment, progress=progress_bar)
+    manifest = publish(trained, shop, config, store_of(config), created_at=now())
+    state = state_of(config)
+    filled = fill_state(shop, state, as_of=moment, progress=progress_bar)
+    state.close()
+    for note in trained.notes:
+        say(f"note: {note}")
+    if format is Format.JSON:
+        print_json({**manifest.model_dump(mode="json", exclude={"arrays"}), "state": filled})
+        return
+    print_weights(trained)
+    say(f"published and activated {manifest.version} (content {manifest.content_id[:12]})")
+    say(f"the state holds {filled['users']:,} users and {filled['events']:,} events")
+
+
+def print_weights(trained: Trained) -> None:
+    """Print what was learnt for each variant."""
+    rows = []
+    for name, found in trained.learnt.items():
+        for signal in trained.model.signals:
+            if signal in found.weights.warm or signal in found.gains:
+                cold = found.weights.cold.get(signal, 0.0)
+                warm = found.weights.warm.get(signal, 0.0)
+                rows.append((name, signal, cold, warm, _gain(found.gains.get(signal))))
+    if rows:
+        columns = ("variant", "signal", "weight cold", "weight warm", f"gain of a {PRIOR}AXIS")
+        print_table("Learnt weights", columns, rows)
+
+
+def _gain(gain: tuple[float, float] | None) -> str:
+    return "" if gain is None else f"{gain[0]:+.5f} ± {gain[1]:.5f}"
