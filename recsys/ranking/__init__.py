@@ -2,7 +2,7 @@
 
 from recsys.ranking.answer import Ranking, Reason, Request, reasons
 from recsys.ranking.blend import Weights
-from recsys.ranking.customers import Customers, describe, profile_windows
+from recsys.ranking.customers import Customers, describe
 from recsys.ranking.ranker import Ranker
 from recsys.ranking.recipe import BUILT_IN, Recipe, Variant, make_variant, variants
 
@@ -18,7 +18,6 @@ __all__ = [
     "Weights",
     "describe",
     "make_variant",
-    "profile_windows",
     "reasons",
     "variants",
 ]

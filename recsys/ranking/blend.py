@@ -59,7 +59,7 @@ def fixed_weights(
 
 
 def coordinates(
-    model: Model, customers: Customers, user_index: int, centre: Centre
+    model: Model, customers: Customers, user_index: int, centre: Centre | None
 ) -> dict[str, Floats]:
     """Return the user side of each dense signal.
 
@@ -70,7 +70,7 @@ def coordinates(
     customers, user_index
         Whom to score.
     centre
-        The centre of the fold-in.
+        The centre of the fold-in; None where no factors are asked for: a fold-in costs a solve.
 
     Returns
     -------
@@ -79,8 +79,10 @@ def coordinates(
     """
     membership = customers.memberships.row(user_index)
     parts = {PRIOR + axis: membership[columns] for axis, columns in model.segments.items()}
-    vector = user_vector(model, customers, user_index, membership, centre)
-    parts[ALS] = vector / model.fold_in.scale(vector)
+    parts[ALS] = np.zeros(len(model.fold_in.mean))
+    if centre is not None:
+        vector = user_vector(model, customers, user_index, membership, centre)
+        parts[ALS] = vector / model.fold_in.scale(vector)
     return {name: parts.get(name, np.ones(1)) for name in model.blocks}
 
 

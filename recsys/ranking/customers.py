@@ -10,7 +10,7 @@ import pandas as pd
 from recsys.events.schema import TIME
 from recsys.interactions import HALF_LIVES, Histories, build_histories, pair_table
 from recsys.models import Model
-from recsys.segments import Memberships, UserFacts, assign_axes, profiles
+from recsys.segments import Memberships, UserFacts, assign_axes, profiles_over
 from recsys.vocabulary import Vocabulary
 
 
@@ -68,24 +68,13 @@ def describe(
         before, model.interactions, as_of=as_of, timed=model.timed, half_lives=HALF_LIVES
     )
     histories = build_histories(table, users, model.items, as_of=as_of)
+    windows = (window for axis in model.axes for window in axis.config.windows)
+    target = model.interactions.target
     facts = UserFacts(
         histories,
-        profile_windows(before, model, as_of=as_of),
+        profiles_over(windows, before, target, as_of=as_of, timed=model.timed),
         attributes,
         model.catalogue,
         model.timed,
     )
     return Customers(histories, assign_axes(model.axes, facts))
-
-
-def profile_windows(
-    events: nw.LazyFrame[Any], model: Model, *, as_of: int
-) -> dict[float, pd.DataFrame]:
-    """Return the profiles over every window the model's axes read."""
-    windows = {window for axis in model.axes for window in axis.config.windows}
-    return {
-        window: profiles(
-            events, model.interactions.target, as_of=as_of, timed=model.timed, window=window
-        )
-        for window in sorted(windows)
-    }

@@ -144,7 +144,7 @@ def _rows(
 ) -> Iterator[tuple[Indices, dict[str, Floats]]]:
     """Yield each user's candidates and their terms, in blocks of bounded memory."""
     dense = [signal for signal in model.blocks if signal in signals]
-    centre = variant.recipe.centre or "mean"
+    centre = variant.recipe.fold_in_centre
     n_users = len(customers.users)
     for start in range(0, n_users, USERS_AT_ONCE):
         users = range(start, min(start + USERS_AT_ONCE, n_users))
@@ -189,7 +189,7 @@ def _candidates(
     items = np.unique(np.concatenate([history[strongest], *pools]))
     allowed = model.catalogue.available.copy()
     allowed[hidden_items(model, customers.histories, pairs, variant)] = False
-    return items[allowed[items]]
+    return np.asarray(items[allowed[items]])
 
 
 def _terms(

@@ -127,9 +127,10 @@ class _Scorer:
         self.histories = customers.histories
         self.rows = customers.histories.rows(user_index)
         self.weights = ranker.user_weights(customers, user_index, variant)
-        centre = variant.recipe.centre or "mean"
+        centre = variant.recipe.fold_in_centre
         self.coordinates = coordinates(self.model, customers, user_index, centre)
-        self.own = own_terms(self.model, customers, user_index)
+        uses_habit = HABIT in self.weights
+        self.own = own_terms(self.model, customers, user_index) if uses_habit else {}
         self.known_segments = bool(customers.memberships.row(user_index).any())
 
     @property
@@ -160,7 +161,8 @@ class _Scorer:
         for signal in self.model.signals:
             weight = self.weights.get(signal)
             if weight is not None:
-                terms[signal] = weight * self._term(signal, items)
+                # Adding 0 turns a −0.0 into what a reader expects.
+                terms[signal] = weight * self._term(signal, items) + 0.0
         return terms
 
     def _term(self, signal: str, items: Indices) -> Floats:

@@ -53,6 +53,11 @@ class Recipe(Config):
         """Whether any segment prior is listed."""
         return any(signal == PRIORS or signal.startswith(PRIOR) for signal in self.signals)
 
+    @property
+    def fold_in_centre(self) -> Centre | None:
+        """The centre of the fold-in; None where no factors are asked for."""
+        return (self.centre or "mean") if ALS in self.signals else None
+
     def resolved(self) -> "Recipe":
         """Fill in every default, so that two ways to say the same are the same recipe."""
         centre: Centre = self.centre or ("segments" if self.uses_priors else "mean")
