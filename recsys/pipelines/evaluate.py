@@ -175,7 +175,8 @@ def read_lists(path: str) -> pd.DataFrame:
     if missing:
         raise DataError(f"{path!r} has no column {', '.join(missing)}; it has {', '.join(columns)}")
     ids = [f"{mapping.identifier(columns[name])} AS {name}" for name in (USER_ID, ITEM_ID)]
-    lists = relation.select(f"{', '.join(ids)}, TRY_CAST({RANK} AS BIGINT) AS {RANK}").df()
+    rank = f"TRY_CAST({RANK} AS BIGINT) AS {RANK}"
+    lists: pd.DataFrame = relation.select(", ".join([*ids, rank])).df()
     incomplete = int(lists.isna().any(axis=1).sum())
     if incomplete:
         raise DataError(

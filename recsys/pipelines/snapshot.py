@@ -19,7 +19,7 @@ from recsys.interactions import (
     build_histories,
     pair_table,
 )
-from recsys.segments import Memberships, UserFacts, assign_axes, fit_axes, profiles
+from recsys.segments import Memberships, UserFacts, assign_axes, fit_axes, profiles_over
 from recsys.vocabulary import Vocabulary
 
 TEXT_COLUMNS = (CATEGORY, "brand", "title")
@@ -91,7 +91,9 @@ def take_snapshot(
         catalogue = build_catalogue(shop.items(), pd.unique(table["item_id"]), _columns(config))
     users = Vocabulary([*pd.unique(table["user_id"]), *attributes.index])
     histories = build_histories(table, users, catalogue.items, as_of=as_of)
-    described = _profiles(shop, events, config, as_of=as_of)
+    windows = (window for axis in config.segments.values() for window in axis.windows)
+    target = config.interactions.target
+    described = profiles_over(windows, events, target, as_of=as_of, timed=shop.timed)
     return Snapshot(as_of, UserFacts(histories, described, attributes, catalogue, shop.timed))
 
 
@@ -111,17 +113,6 @@ def _pairs(
     )
     _check(table, shop, config)
     return table
-
-
-def _profiles(
-    shop: Shop, events: nw.LazyFrame[Any], config: RecsysConfig, *, as_of: int
-) -> dict[float, pd.DataFrame]:
-    windows = {window for axis in config.segments.values() for window in axis.windows}
-    target = config.interactions.target
-    return {
-        window: profiles(events, target, as_of=as_of, timed=shop.timed, window=window)
-        for window in sorted(windows)
-    }
 
 
 def _columns(config: RecsysConfig) -> list[str]:

@@ -134,7 +134,7 @@ def fit(
     # One BLAS thread: sums in one order, so that the content id does not depend on the cores.
     with threadpool_limits(1, "blas"):
         learning = prepare(shop, config, as_of=as_of, progress=progress)
-        half_life = popularity_half_life(learning.trials)
+        half_life = popularity_half_life(learning.rounds)
         model, memberships = fitter.fit(learning.now, learning.past, half_life)
         learnt = _learn(learning, fitter, model, wanted)
     return Trained(

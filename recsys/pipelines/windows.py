@@ -1,6 +1,8 @@
 """The windows before a cut that shapes, repeat purchases and weights are learnt on."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -17,13 +19,24 @@ from recsys.pipelines.snapshot import Snapshot, read_histories, take_snapshot
 from recsys.random import generator
 from recsys.vocabulary import Vocabulary
 
-POPULARITY_WINDOWS = 3
-"""Windows that do not overlap, each with half of the span before it: one alone misleads."""
+WINDOWS = 3
+"""Windows that do not overlap, the newest ending at the cut: one alone misleads."""
 SAMPLE = 2000
 """Users whose targets shapes and weights are chosen on."""
 HIDDEN_USERS, HIDDEN_ITEMS = 0.2, 0.2
 """Without times: the share of users that lose items, and the share they lose."""
 TOO_SHORT = "too little history to learn weights on a window before the cut: default weights"
+
+
+class Round(NamedTuple):
+    """What was known at the start of a window, and everything that was bought in it."""
+
+    histories: Histories
+    bought: Targets
+
+    def past(self) -> Past:
+        """Return it as an example of what is bought again."""
+        return Past(self.histories, came_back(self.histories, self.bought))
 
 
 @dataclass(frozen=True)
@@ -59,15 +72,15 @@ class Learning:
         Where weights are learnt; None where the history is too short.
     days
         The window's length; None without times.
-    trials
-        What was known at the start of several windows, and what was bought in each.
+    rounds
+        The windows with half of the history before them, the newest first.
     """
 
     now: Snapshot
     past: Past
     window: LearningWindow | None
     days: float | None
-    trials: tuple[tuple[Histories, Targets], ...] = ()
+    rounds: tuple[Round, ...] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -96,31 +109,30 @@ def window_days(shop: Shop, config: RecsysConfig, *, as_of: int) -> float:
 def _timed(shop: Shop, config: RecsysConfig, now: Snapshot) -> Learning:
     days = window_days(shop, config, as_of=now.as_of)
     length = int(days * MICROSECONDS_PER_DAY)
-    before = _snapshot(shop, config, now, now.as_of - length)
-    earlier = _histories(shop, config, now, now.as_of - 2 * length)
-    if before is None or earlier is None:
+    start = _snapshot(shop, config, now, now.as_of - length)
+    if start is None:
         return Learning(now, Past(now.histories, None), None, days)
-    bought = _bought(shop, config, before.as_of, now)
-    past = Past(before.histories, came_back(before.histories, bought))
-    again = came_back(earlier, _bought(shop, config, now.as_of - 2 * length, before))
-    window = LearningWindow(before, Past(earlier, again), _sample(bought, config))
-    trials = _trials(shop, config, now, length)
-    return Learning(now, past, window, days, trials)
-
-
-def _trials(
-    shop: Shop, config: RecsysConfig, now: Snapshot, length: int
-) -> tuple[tuple[Histories, Targets], ...]:
-    span = shop.span()
-    middle = (span[0] + now.as_of) // 2 if span else now.as_of
-    starts = [now.as_of - n * length for n in range(1, POPULARITY_WINDOWS + 1)]
-    found = []
-    for start in starts:
-        known = _histories(shop, config, now, start) if start >= middle else None
+    rounds = [Round(start.histories, _bought(shop, config, now, start.as_of, length))]
+    for number in range(2, WINDOWS + 1):
+        since = now.as_of - number * length
+        known = _histories(shop, config, now, since)
         if known is not None:
-            until = replace(now, as_of=start + length)
-            found.append((known, _bought(shop, config, start, until)))
-    return tuple(found)
+            rounds.append(Round(known, _bought(shop, config, now, since, length)))
+    if len(rounds) == 1:
+        return Learning(now, rounds[0].past(), None, days)
+    window = LearningWindow(start, rounds[1].past(), _sample(rounds[0].bought, config))
+    return Learning(now, rounds[0].past(), window, days, _well_founded(shop, now, length, rounds))
+
+
+def _well_founded(
+    shop: Shop, now: Snapshot, length: int, rounds: Sequence[Round]
+) -> tuple[Round, ...]:
+    """Keep the rounds that have at least half of the span before them."""
+    span = shop.span()
+    middle = (span[0] + now.as_of) / 2 if span else 0.0
+    return tuple(
+        one for number, one in enumerate(rounds, 1) if now.as_of - number * length >= middle
+    )
 
 
 def _snapshot(shop: Shop, config: RecsysConfig, now: Snapshot, as_of: int) -> Snapshot | None:
@@ -139,9 +151,9 @@ def _histories(shop: Shop, config: RecsysConfig, now: Snapshot, as_of: int) -> H
         return None
 
 
-def _bought(shop: Shop, config: RecsysConfig, since: int, until: Snapshot) -> Targets:
-    events = shop.events(since=since, before=until.as_of)
-    return bought_between(events, config.interactions.target, until.catalogue.items)
+def _bought(shop: Shop, config: RecsysConfig, now: Snapshot, since: int, length: int) -> Targets:
+    events = shop.events(since=since, before=since + length)
+    return bought_between(events, config.interactions.target, now.catalogue.items)
 
 
 def _untimed(shop: Shop, config: RecsysConfig, now: Snapshot) -> Learning:

@@ -11,7 +11,7 @@ from recsys.segments.memberships import (
     columns_of,
     fit_axes,
 )
-from recsys.segments.profiles import FEATURES, profiles
+from recsys.segments.profiles import FEATURES, profiles, profiles_over
 
 __all__ = [
     "FEATURES",
@@ -26,4 +26,5 @@ __all__ = [
     "columns_of",
     "fit_axes",
     "profiles",
+    "profiles_over",
 ]

@@ -1,7 +1,7 @@
 """A user's profile as of a moment: one expression each, for millions of users or for one."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import narwhals as nw
@@ -91,6 +91,21 @@ def profiles(
     counted = baskets.group_by(USER_ID).agg(nw.col(ORDERS).count())
     table = grouped.join(counted, on=USER_ID, how="left").collect("pandas").to_native()
     return _features(table.set_index(USER_ID).sort_index(), as_of=as_of)
+
+
+def profiles_over(
+    windows: Iterable[float],
+    events: nw.LazyFrame[Any],
+    target: Sequence[str],
+    *,
+    as_of: int,
+    timed: bool,
+) -> dict[float, pd.DataFrame]:
+    """Compute the profiles once for each distinct window; see `profiles`."""
+    return {
+        window: profiles(events, target, as_of=as_of, timed=timed, window=window)
+        for window in sorted(set(windows))
+    }
 
 
 def _signed_amount(bought: nw.Expr) -> nw.Expr:
