@@ -75,7 +75,8 @@ def profiles(
         events = events.filter(nw.col(TIME) >= as_of - int(window * MICROSECONDS_PER_DAY))
     bought = nw.col(EVENT).is_in(list(target)) & (nw.col(QUANTITY).fill_null(1.0) > 0)
     day = (nw.col(TIME) // MICROSECONDS_PER_DAY).cast(nw.String) if timed else nw.col(EVENT_ID)
-    order = nw.coalesce(nw.col(BASKET_ID).cast(nw.String), day)
+    basket = nw.col(BASKET_ID)
+    order = nw.when(basket.is_null()).then(day).otherwise(basket)
     rows = events.select(
         USER_ID,
         nw.lit(1).alias(EVENTS),
