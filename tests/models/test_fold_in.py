@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
@@ -51,6 +51,7 @@ def dense_oracle(fold_in, items, weight, centre, around, strength):
     return np.linalg.inv(left) @ right
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 50),
     st.lists(st.integers(0, N_ITEMS - 1), unique=True),

@@ -34,9 +34,13 @@ def axis(name, *segments):
 def histories(make_histories, make_users, bought):
     users = make_users(5, N_USERS, N_ITEMS)
     for user in users:
-        for rare in (18, 19):
+        for rare in (17, 18, 19):
             user.pop(rare, None)
-    users[0] |= {18: bought((3.0,)), 5: bought((), worth=-4.0)}
+    for user in users[:3]:
+        user[17] = bought((9.0,))
+    for user in users[:2]:
+        user[18] = bought((3.0,))
+    users[2][18] = bought((), worth=-4.0)
     return make_histories(users, N_ITEMS)
 
 
@@ -57,7 +61,7 @@ def model(histories, memberships):
         histories,
         memberships,
         catalogue,
-        Past(histories, histories.visits > 2),
+        Past(histories, histories.visits > 4),
         interactions=InteractionsConfig(),
         config=ModelConfig(factors=D, iterations=4),
         popularity_half_life=40.0,
@@ -104,6 +108,7 @@ def test_support_is_the_number_of_users_who_like_an_item(model, histories):
     worths = histories.user_items().toarray()
     counts = (worths > 0).sum(axis=0)
     np.testing.assert_array_equal(support(positive(histories)), counts)
+    assert counts[17:].tolist() == [3, 2, 0]
     np.testing.assert_array_equal(model.fold_in.supported, counts >= 3)
     assert np.flatnonzero(~model.fold_in.supported).tolist() == [18, 19]
 

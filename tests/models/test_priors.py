@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
@@ -75,9 +75,7 @@ def test_of_hard_segments_chance_is_the_multinomial_variance():
 def test_only_that_a_pair_is_there_counts():
     pairs, membership = random_shop(6)
     ones = (pairs > 0).astype(np.float64)
-    np.testing.assert_array_equal(
-        fitted(pairs, membership).lifts, fitted(ones, membership).lifts
-    )
+    np.testing.assert_array_equal(fitted(pairs, membership).lifts, fitted(ones, membership).lifts)
 
 
 def test_segments_that_buy_alike_say_nothing():
@@ -113,6 +111,7 @@ def test_no_pairs_say_nothing():
     assert not prior.lifts.any()
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 200), st.booleans(), st.floats(0.01, 1000))
 def test_a_buyer_inside_instead_of_outside_never_lowers_the_lift(seed, soft, kappa):
     pairs, membership = random_shop(seed, soft=soft)

@@ -160,6 +160,20 @@ def test_the_room_of_the_axes_may_run_out():
     assert gains == {}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_of_many_random_axes_none_gets_weight(seed):
+    rng = np.random.default_rng(seed)
+    shape = (200, 40)
+    popular = np.tile(rng.normal(size=40), (200, 1))
+    hits = popular + rng.gumbel(size=shape) > 2.5
+    hits[:, 0] |= ~hits.any(axis=1)
+    # Small enough that some gain by chance: they only turn near ties around.
+    axes = {f"prior:n{n}": rng.normal(scale=0.02, size=shape) for n in range(8)}
+    learnt = learn(trials_of({POPULARITY: popular, **axes}, hits), (POPULARITY, *axes))
+    assert any(gain > 0 for gain, _ in learnt.gains.values())
+    assert learnt.weights.cold == learnt.weights.warm == {POPULARITY: START[POPULARITY]}
+
+
 # Shops with nothing to find
 
 
