@@ -167,7 +167,8 @@ def read_lists(path: str) -> pd.DataFrame:
     Raises
     ------
     DataError
-        When a column is missing, or a row lacks an id or a whole number as its rank.
+        When a column is missing, a row lacks an id or a whole number as its rank, or a list holds
+        an item twice.
     """
     relation = open_source(connect(), path, "recommendations")
     columns = mapping.source_columns(relation.columns, relation.types)
@@ -182,6 +183,11 @@ def read_lists(path: str) -> pd.DataFrame:
         raise DataError(
             f"{path!r}: {incomplete:,} rows lack a {USER_ID}, an {ITEM_ID} or a whole number as "
             f"{RANK}; correct them, or leave them out"
+        )
+    repeated = int(lists.duplicated([USER_ID, ITEM_ID]).sum())
+    if repeated:
+        raise DataError(
+            f"{path!r}: {repeated:,} rows repeat an item of the same user's list; leave them out"
         )
     return lists
 

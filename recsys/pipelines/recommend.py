@@ -65,7 +65,9 @@ def read_users(path: str, config: RecsysConfig) -> list[str]:
     DataError
         When the file has no such column.
     """
-    relation = open_source(connect(), path, "users")
+    connection = connect()
+    connection.execute("SET preserve_insertion_order = true")
+    relation = open_source(connection, path, "users")
     columns = mapping.source_columns(relation.columns, relation.types)
     key = mapping.require(USER_ID, config.data.columns, columns, file="users")
     ids = relation.select(f"{mapping.identifier(key)} AS {USER_ID}").df()[USER_ID]
