@@ -43,7 +43,6 @@ def _console(**options: Any) -> Console:
 @contextmanager
 def progress_bar(what: str, total: int | None) -> Iterator[Advance]:
     """Draw a bar on a terminal; elsewhere show nothing."""
-    console = messages()
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -51,7 +50,8 @@ def progress_bar(what: str, total: int | None) -> Iterator[Advance]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    # Asked of the stream itself: FORCE_COLOR makes every console a terminal to rich.
+    with Progress(*columns, console=messages(), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
         bar.update(task, total=total or 1, completed=total or 1)

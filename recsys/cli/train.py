@@ -30,12 +30,13 @@ def train(
 ) -> None:
     """Learn, publish and activate a model version; fill the state."""
     config = read_config(config_path, seed=seed)
+    # Now, for a state that cannot be kept must not be found out after the training.
+    state = state_of(config)
     with progress_bar("reading the shop", None):
         shop = open_shop(config)
     moment = moment_or(as_of, shop.after_all())
     trained = fit(shop, config, as_of=moment, progress=progress_bar)
     manifest = publish(trained, shop, config, store_of(config), created_at=now())
-    state = state_of(config)
     filled = fill_state(shop, state, as_of=moment, progress=progress_bar)
     state.close()
     for note in trained.notes:

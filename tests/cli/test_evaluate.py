@@ -1,0 +1,155 @@
+"""``recsys evaluate``: the offline protocol, for variants and for anybody's lists."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys import metrics
+
+COLUMNS = ["user_id", "n_rel", "history", "listed"]
+
+
+def targets_of(shop: Path, cut: str) -> dict[str, set[str]]:
+    """Distinct items bought from the cut on, by a loop that knows nothing of the project."""
+    events = pd.read_csv(shop / "events.csv", dtype=str)
+    bought = events[(events["event"] == "purchase") & (events["timestamp"] >= cut)]
+    return {user: set(rows["item_id"]) for user, rows in bought.groupby("user_id")}
+
+
+def with_cut(shop: Path, cut: str, window: str = "28d") -> Path:
+    with (shop / "recsys.toml").open("a", encoding="utf-8") as config:
+        config.write(f'[evaluation]\ncut = "{cut}"\ntest_window = "{window}"\nk = [5, 10]\n')
+    return shop
+
+
+def test_variants_are_judged_side_by_side(ask: Any, new_shop: Path, tmp_path: Path) -> None:
+    shop, report = with_cut(new_shop, "2024-06-02"), tmp_path / "report"
+    words = ("--variant", "popular", "--variant", "segment_aware", "--output", report)
+    answer = ask("evaluate", *words, "--format", "json", shop=shop)
+    assert answer.code == 0
+    document = answer.json
+    assert json.loads((report / "report.json").read_text(encoding="utf-8")) == document
+    assert document["protocol"]["cut"] == "2024-06-02T00:00:00Z"
+    assert document["protocol"]["end"] == "2024-06-30T00:00:00Z"
+    assert list(document["variants"]) == ["popular", "segment_aware"]
+    targets = targets_of(shop, "2024-06-02")
+    assert document["users"] == len(targets)
+    for name, judged in document["variants"].items():
+        per_user = pd.read_parquet(report / f"{name}.parquet")
+        assert list(per_user)[:4] == COLUMNS
+        assert dict(zip(per_user["user_id"], per_user["n_rel"], strict=True)) == {
+            user: len(items) for user, items in targets.items()
+        }
+        for measure, bins in judged["bins"].items():
+            assert per_user[measure].mean() == pytest.approx(judged["mean"][measure])
+            assert sum(row["users"] for row in bins) == document["users"]
+        assert judged["users_without_a_list"] == 0
+    means = {name: judged["mean"]["ndcg@10"] for name, judged in document["variants"].items()}
+    assert means["segment_aware"] > means["popular"]
+
+
+def test_people_see_every_variant(ask: Any, untrained: Path) -> None:
+    answer = ask("evaluate", shop=untrained)
+    for name in ("popular", "own_purchases", "als", "no_segments", "segment_aware"):
+        assert answer.out.count(name) >= 2
+    assert "ndcg@10 by items known before the cut (users)" in answer.out
+    assert "of the users have no history before the cut" in answer.err
+    assert not (untrained / "store").exists()
+
+
+def test_lists_of_any_recommender(ask: Any, new_shop: Path, tmp_path: Path) -> None:
+    shop = with_cut(new_shop, "2024-06-02")
+    targets = targets_of(shop, "2024-06-02")
+    draw, items = np.random.default_rng(0), [f"{n:05d}" for n in range(240)]
+    lists = {user: draw.permutation(items)[:10].tolist() for user in sorted(targets)[5:]}
+    rows = [(u, i, rank) for u, found in lists.items() for rank, i in enumerate(found, 1)]
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "rank"]).sample(
+        frac=1, random_state=1
+    )
+    frame = pd.concat([frame, pd.DataFrame([("stranger", "00000", 1)], columns=list(frame))])
+    frame.to_csv(tmp_path / "theirs.csv", index=False)
+
+    words = ("--recommendations", tmp_path / "theirs.csv", "--output", tmp_path / "out")
+    document = ask("evaluate", *words, "--format", "json", shop=shop).json
+    assert document["variants"]["theirs"]["users_without_a_list"] == 5
+    per_user = pd.read_parquet(tmp_path / "out" / "theirs.parquet").set_index("user_id")
+    for user, wanted in targets.items():
+        found = lists.get(user, [])
+        hits = np.array([item in wanted for item in found] + [False] * (10 - len(found)))
+        expected = metrics.ndcg(hits[np.newaxis], np.array([len(wanted)]), k=10)[0]
+        assert per_user.loc[user, "ndcg@10"] == pytest.approx(expected, abs=1e-12)
+        assert per_user.loc[user, "precision@5"] == pytest.approx(hits[:5].sum() / 5)
+
+
+def test_our_lists_are_judged_alike_in_a_file(ask: Any, new_shop: Path, tmp_path: Path) -> None:
+    shop, file = with_cut(new_shop, "2024-06-02"), tmp_path / "lists.parquet"
+    ask("train", "--as-of", "2024-06-02", shop=shop)
+    words = ("--variant", "own_purchases", "-k", 10, "--output", file)
+    assert ask("recommend", "--all", *words, "--as-of", "2024-06-02", shop=shop).code == 0
+    theirs = ask("evaluate", "--recommendations", file, "--format", "json", shop=shop).json
+    ours = ask("evaluate", "--variant", "own_purchases", "--format", "json", shop=shop).json
+    # Users who are new after the cut are in nobody's file.
+    some = [row["bin"] for row in ours["variants"]["own_purchases"]["bins"]["ndcg@10"][1:]]
+    for found in ("ndcg@5", "recall@10"):
+        a = {row["bin"]: row for row in ours["variants"]["own_purchases"]["bins"][found]}
+        b = {row["bin"]: row for row in theirs["variants"]["lists"]["bins"][found]}
+        assert [a[name] for name in some] == [b[name] for name in some]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("user_id,item_id\n0001,00001\n", "has no column rank; it has user_id, item_id"),
+        ("user_id,item_id,rank\n0001,00001,first\n", "1 rows lack a user_id, an item_id or"),
+        ("user_id,item_id,rank\n0001,,1\n,00001,1\n", "2 rows lack a user_id, an item_id or"),
+        ("user_id,item_id,rank\n0001,00001,1\n0001,00001,2\n", "1 rows repeat an item"),
+    ],
+)
+def test_lists_that_cannot_be_judged(
+    ask: Any, untrained: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "lists.csv").write_text(text, encoding="utf-8")
+    answer = ask("evaluate", "--recommendations", tmp_path / "lists.csv", shop=untrained)
+    assert answer.code == 3
+    assert said in answer.err
+
+
+def test_a_bin_of_one_user_has_no_interval(ask: Any, tmp_path: Path) -> None:
+    rows = [f"u{u},i{u % 3},purchase,2024-01-0{1 + day}" for u in range(4) for day in range(5)]
+    rows += ["u1,i2,purchase,2024-01-20", "u0,i0,purchase,2024-01-20"]
+    text = "user_id,item_id,event,timestamp\n" + "\n".join([*rows, "new,i1,purchase,2024-01-20"])
+    (tmp_path / "events.csv").write_text(text, encoding="utf-8")
+    (tmp_path / "recsys.toml").write_text('[data]\nevents = "events.csv"\n', encoding="utf-8")
+    words = ("--variant", "popular", "--format", "json")
+    document = ask("evaluate", *words, shop=with_cut(tmp_path, "2024-01-10")).json
+    bins = document["variants"]["popular"]["bins"]["ndcg@10"]
+    assert [(row["bin"], row["users"], row["low"]) for row in bins if row["users"] == 1] == [
+        ("0", 1, None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cut", "window", "code", "said"),
+    [
+        ("2023-01-01", "28d", 3, "the cut 2023-01-01T00:00:00Z is outside the events"),
+        ("2025-01-01", "28d", 3, "the cut 2025-01-01T00:00:00Z is outside the events"),
+        ("2024-06-02", "1h", 3, "nothing was bought from 2024-06-02T00:00:00Z"),
+        ("soon", "28d", 2, "cut 'soon' is not an ISO 8601 time"),
+    ],
+)
+def test_a_cut_that_cannot_be_meant(
+    ask: Any, new_shop: Path, cut: str, window: str, code: int, said: str
+) -> None:
+    answer = ask("evaluate", "--variant", "popular", shop=with_cut(new_shop, cut, window))
+    assert answer.code == code
+    assert said in answer.err
+
+
+def test_an_unknown_variant(ask: Any, untrained: Path) -> None:
+    answer = ask("evaluate", "--variant", "alz", shop=untrained)
+    assert answer.code == 2
+    assert "did you mean 'als'?" in answer.err

@@ -1,0 +1,98 @@
+"""``recsys segment``: who is in which segment as of a moment."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+
+def read(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    if path.suffix == ".csv":
+        return pd.read_csv(path, dtype={"user_id": "str", "segment": "str"})
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return pd.DataFrame([json.loads(line) for line in lines])
+
+
+def test_every_axis_and_segment_with_its_size(ask: Any, untrained: Path) -> None:
+    answer = ask("segment", "--format", "json", shop=untrained)
+    assert answer.code == 0
+    report = answer.json
+    assert report["users"] == 301
+    assert report["notes"] == []
+    sizes = pd.DataFrame(report["segments"])
+    assert set(sizes) == {"axis", "segment", "users", "weight", "share", "definition"}
+    totals = sizes.groupby("axis")["weight"].sum()
+    assert set(totals.index) == {"lifecycle", "rfm", "spending", "interest", "age", "region"}
+    assert (totals < 301.001).all()
+    assert totals["region"] == 301
+    assert totals["lifecycle"] == 300
+    assert sizes["definition"].str.len().gt(0).all()
+
+
+def test_people_see_a_table(ask: Any, untrained: Path) -> None:
+    answer = ask("segment", shop=untrained)
+    assert "Segments of 301 users" in answer.out
+    assert "age is 60+" in answer.out
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_memberships_are_the_same_in_every_format(
+    ask: Any, untrained: Path, tmp_path: Path, newcomer: str, ending: str
+) -> None:
+    path = tmp_path / "new" / f"memberships.{ending}"
+    answer = ask("segment", "--output", path, "--format", "json", shop=untrained)
+    frame = read(path)
+    assert list(frame) == ["user_id", "axis", "segment", "weight"]
+    assert {"0000", newcomer} < set(frame["user_id"])
+    sums = frame.groupby(["user_id", "axis"])["weight"].sum()
+    assert sums.between(0, 1 + 1e-9).all()
+    sizes = pd.DataFrame(answer.json["segments"]).set_index(["axis", "segment"])["weight"]
+    found = frame.groupby(["axis", "segment"])["weight"].sum()
+    pd.testing.assert_series_equal(found, sizes[sizes > 0].sort_index(), rtol=1e-12)
+
+
+def test_nothing_at_or_after_the_moment_is_used(ask: Any, untrained: Path) -> None:
+    early = ask("segment", "--format", "json", "--as-of", "2024-02-01", shop=untrained).json
+    events = pd.read_csv(untrained / "events.csv", dtype=str)
+    known = events[events["timestamp"] < "2024-02-01"]["user_id"].nunique()
+    sizes = pd.DataFrame(early["segments"]).groupby("axis")["weight"].sum()
+    assert sizes["lifecycle"] == known < 300
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--as-of", "soon"], 2, "--as-of 'soon' is not an ISO 8601 time"),
+        (["--as-of", "2020-01-01"], 3, "no event before the moment"),
+        (["--output", "rows.xlsx"], 2, "ends in none of .parquet, .csv, .jsonl"),
+        (["--output", "/proc/nowhere/rows.csv"], 3, "cannot be written"),
+    ],
+)
+def test_what_cannot_be_done(
+    ask: Any, untrained: Path, words: list[str], code: int, said: str
+) -> None:
+    answer = ask("segment", *words, shop=untrained)
+    assert answer.code == code
+    assert said in answer.err
+
+
+def test_without_an_axis_there_is_nothing_to_do(ask: Any, new_shop: Path) -> None:
+    config = new_shop / "recsys.toml"
+    config.write_text('[data]\nevents = "events.csv"\n', encoding="utf-8")
+    answer = ask("segment", shop=new_shop)
+    assert answer.code == 2
+    assert "[segments.lifecycle]" in answer.err
+
+
+def test_an_axis_of_a_column_that_is_not_there(ask: Any, new_shop: Path) -> None:
+    config = new_shop / "recsys.toml"
+    text = config.read_text(encoding="utf-8").replace('column = "age"', 'column = "aeg"')
+    config.write_text(text, encoding="utf-8")
+    answer = ask("segment", shop=new_shop)
+    assert answer.code == 2
+    assert "'aeg'" in answer.err
+    assert "age, region" in answer.err

@@ -1,0 +1,154 @@
+"""The service as a whole: its document, what it loads, and a real socket."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi.openapi.models import OpenAPI
+
+from service.app import create_app
+from service.settings import Settings
+
+PATIENCE = 60.0
+NEVER_LOADED = (
+    *("implicit", "pyspark"),
+    *(
+        "recsys.models.als",
+        "recsys.models.fit",
+        "recsys.pipelines",
+        "recsys.cli",
+        "recsys.engines.spark",
+    ),
+)
+FRESH = """
+import asyncio, json, sys
+from service.app import create_app
+app, loaded = None, sorted(sys.modules)
+
+async def ask(path):
+    import httpx
+    transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(
+        transport=transport, base_url="http://shop"
+    ) as client:
+        return (await client.get(path)).json()
+
+app = create_app()
+answer = asyncio.run(ask("/v1/recommendations/0001?explain=true"))
+print(json.dumps({"imported": loaded, "served": sorted(sys.modules), "answer": answer}))
+"""
+
+
+def document(client: Any) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/openapi.json").json()
+    return found
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value:
+        if isinstance(part, dict | list):
+            yield from nodes(part)
+
+
+def test_the_document_is_openapi_and_its_references_lead_somewhere(client: Any) -> None:
+    found = document(client)
+    OpenAPI.model_validate(found)
+    assert found["openapi"].startswith("3.1")
+    references = {node["$ref"] for node in nodes(found) if "$ref" in node}
+    assert references
+    for reference in references:
+        _, *steps = reference.split("/")
+        place = found
+        for step in steps:
+            place = place[step]
+
+
+def test_the_document_lists_every_route(client: Any) -> None:
+    found = {
+        (method.upper(), path)
+        for path, methods in document(client)["paths"].items()
+        for method in methods
+    }
+    assert found == {
+        ("GET", "/v1/recommendations/{user_id}"),
+        ("GET", "/v1/health/live"),
+        ("GET", "/v1/health/ready"),
+    }
+
+
+def test_the_document_says_what_may_be_asked_and_answered(client: Any) -> None:
+    operation = document(client)["paths"]["/v1/recommendations/{user_id}"]["get"]
+    parameters = {p["name"]: p for p in operation["parameters"]}
+    assert set(parameters) == {
+        *("user_id", "limit", "variant", "category", "exclude_items", "explain")
+    }
+    limit = parameters["limit"]["schema"]
+    assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 1000, 10)
+    assert set(operation["responses"]) == {"200", "404", "422", "503"}
+    for status in ("404", "422", "503"):
+        schema = operation["responses"][status]["content"]["application/json"]["schema"]
+        assert schema["$ref"].endswith("/ErrorBody")
+
+
+def test_serving_loads_nothing_of_training(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECSYS_CONFIG", str(shop / "recsys.toml"))
+    run = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout)
+    assert len(told["answer"]["items"]) == 10
+    for modules in (told["imported"], told["served"]):
+        loaded = {
+            name for name in modules if f"{name}.".startswith(tuple(f"{n}." for n in NEVER_LOADED))
+        }
+        assert loaded == set()
+
+
+@contextmanager
+def listening(shop: Path) -> Iterator[str]:
+    """Serve over a socket of this machine, and stop whatever happens."""
+    app = create_app(Settings(config_path=str(shop / "recsys.toml")))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
+        thread.start()
+        try:
+            until = time.monotonic() + PATIENCE
+            while not server.started and thread.is_alive() and time.monotonic() < until:
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{door.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_a_real_socket(shop: Path, client: Any) -> None:
+    with listening(shop) as address:
+        path = "/v1/recommendations/a%2Fb%20%C3%BC%23%3F%25?variant=own_purchases&explain=true"
+        with urllib.request.urlopen(address + path, timeout=PATIENCE) as response:
+            answer = json.load(response)
+            assert response.headers["Cache-Control"] == "private, no-cache"
+        expected = client.get(path).json()
+        assert answer["user_id"] == "a/b ü#?%"
+        assert answer["items"] == expected["items"]
+        assert answer["items"][0]["item_id"] == "00100"
+
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{address}/v1/recommendations/1?limits=3", timeout=PATIENCE)
+        with caught.value as refused:
+            error = json.load(refused)["error"]
+            assert (refused.code, error["code"]) == (422, "invalid_request")
+            assert error["request_id"] == refused.headers["X-Request-Id"]
