@@ -19,7 +19,14 @@ from recsys.interactions import (
     build_histories,
     pair_table,
 )
-from recsys.segments import Memberships, UserFacts, assign_axes, fit_axes, profiles_over
+from recsys.segments import (
+    Memberships,
+    UserFacts,
+    assign_axes,
+    fit_axes,
+    fit_possible_axes,
+    profiles_over,
+)
 from recsys.vocabulary import Vocabulary
 
 TEXT_COLUMNS = (CATEGORY, "brand", "title")
@@ -54,6 +61,10 @@ class Snapshot:
     def memberships(self, config: RecsysConfig) -> Memberships:
         """Fit the configured axes on these users, and assign them."""
         return assign_axes(fit_axes(config.segments, self.facts), self.facts)
+
+    def possible_memberships(self, config: RecsysConfig) -> Memberships:
+        """Fit those configured axes that this moment allows, and assign the users."""
+        return assign_axes(fit_possible_axes(config.segments, self.facts), self.facts)
 
 
 def take_snapshot(

@@ -17,7 +17,9 @@ from recsys.pipelines.windows import Learning, LearningWindow, prepare
 from recsys.ranking import Customers, Ranker, Variant, Weights
 from recsys.ranking.learning import Learnt, collect, learn, unlearnt
 from recsys.ranking.recency import popularity_half_life
+from recsys.ranking.recipe import PRIORS
 from recsys.segments import Memberships, axes_off
+from recsys.types import Indices
 from recsys.vocabulary import Vocabulary
 
 
@@ -78,11 +80,12 @@ class Fitter:
     threads: int
     progress: Progress
 
-    def fit(self, snapshot: Snapshot, past: Past, half_life: float) -> tuple[Model, Memberships]:
-        """Fit axes and every signal on a snapshot."""
-        memberships = snapshot.memberships(self.config)
+    def fit(
+        self, snapshot: Snapshot, memberships: Memberships, past: Past, half_life: float
+    ) -> Model:
+        """Fit every signal on a snapshot and the memberships of its users."""
         with self.progress("ALS sweeps", self.config.model.iterations) as advance:
-            model = fit_model(
+            return fit_model(
                 snapshot.histories,
                 memberships,
                 snapshot.catalogue,
@@ -94,7 +97,6 @@ class Fitter:
                 threads=self.threads,
                 on_sweep=advance,
             )
-        return model, memberships
 
 
 def fit(
@@ -135,7 +137,8 @@ def fit(
     with threadpool_limits(1, "blas"):
         learning = prepare(shop, config, as_of=as_of, progress=progress)
         half_life = popularity_half_life(learning.rounds)
-        model, memberships = fitter.fit(learning.now, learning.past, half_life)
+        memberships = learning.now.memberships(config)
+        model = fitter.fit(learning.now, memberships, learning.past, half_life)
         learnt = _learn(learning, fitter, model, wanted)
     return Trained(
         model,
@@ -154,16 +157,30 @@ def _learn(
     if learning.window is None or not wanted:
         return {variant.name: unlearnt(variant.signals(model.segments)) for variant in wanted}
     window = learning.window
-    earlier, memberships = fitter.fit(window.start, window.past, model.popularity_half_life)
+    memberships = window.start.possible_memberships(fitter.config)
+    earlier = fitter.fit(window.start, memberships, window.past, model.popularity_half_life)
     customers = _customers(window, memberships)
     targets = window.targets.by_user()
     learnt = {}
     with fitter.progress("weights of variants", len(wanted)) as advance:
         for variant in wanted:
-            trials = collect(earlier, customers, targets, variant)
-            learnt[variant.name] = learn(trials, variant.signals(earlier.segments))
+            learnt[variant.name] = _learn_one(earlier, model, customers, targets, variant)
             advance()
     return learnt
+
+
+def _learn_one(
+    earlier: Model,
+    model: Model,
+    customers: Customers,
+    targets: Sequence[Indices],
+    variant: Variant,
+) -> Learnt:
+    # A listed axis may be younger than the window: then nothing can be learnt for this variant.
+    if not set(variant.recipe.signals) <= {PRIORS, *earlier.signals}:
+        return unlearnt(variant.signals(model.segments))
+    trials = collect(earlier, customers, targets, variant)
+    return learn(trials, variant.signals(earlier.segments))
 
 
 def _customers(window: LearningWindow, memberships: Memberships) -> Customers:

@@ -118,7 +118,7 @@ def _timed(shop: Shop, config: RecsysConfig, now: Snapshot) -> Learning:
         known = _histories(shop, config, now, since)
         if known is not None:
             rounds.append(Round(known, _bought(shop, config, now, since, length)))
-    if len(rounds) == 1:
+    if len(rounds) == 1 or not len(rounds[0].bought.users):
         return Learning(now, rounds[0].past(), None, days)
     window = LearningWindow(start, rounds[1].past(), _sample(rounds[0].bought, config))
     return Learning(now, rounds[0].past(), window, days, _well_founded(shop, now, length, rounds))

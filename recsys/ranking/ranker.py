@@ -181,7 +181,8 @@ class _Scorer:
         return float(np.finfo(np.float32).eps * size)
 
     def _fallback(self) -> Fallback | None:
-        if self.rows.stop > self.rows.start:
+        # An event that is worth nothing, such as an impression, tells nothing of a user.
+        if self.histories.worth[self.rows].any() or self.histories.visits[self.rows].any():
             return None
         moved = self.variant.recipe.centre == "segments" and self.known_segments
         speaking = {signal for signal, weight in self.weights.items() if weight > 0}

@@ -10,6 +10,7 @@ from recsys.segments.memberships import (
     axes_off,
     columns_of,
     fit_axes,
+    fit_possible_axes,
 )
 from recsys.segments.profiles import FEATURES, profiles, profiles_over
 
@@ -25,6 +26,7 @@ __all__ = [
     "axes_off",
     "columns_of",
     "fit_axes",
+    "fit_possible_axes",
     "profiles",
     "profiles_over",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys.errors import ConfigError
 from recsys.segments.axes import KINDS, AxisConfig
 from recsys.segments.axis import AxisFit
 from recsys.segments.facts import UserFacts
@@ -87,12 +88,29 @@ def columns_of(axes: Sequence[Axis]) -> dict[str, slice]:
 
 
 def fit_axes(configs: Mapping[str, AxisConfig], facts: UserFacts) -> tuple[Axis, ...]:
-    """Freeze every configured axis on `facts`; those that need times are off without them."""
+    """Freeze every configured axis on `facts`; those that need times are off without them.
+
+    Raises
+    ------
+    ConfigError
+        When an axis cannot be put on these facts.
+    """
     return tuple(
         Axis(name=name, config=config, fit=KINDS[config.kind].fit(config, facts))
         for name, config in configs.items()
         if facts.timed or not KINDS[config.kind].needs_times
     )
+
+
+def fit_possible_axes(configs: Mapping[str, AxisConfig], facts: UserFacts) -> tuple[Axis, ...]:
+    """Freeze the axes that these facts allow: an attribute may be younger than a window."""
+    fitted: list[Axis] = []
+    for name, config in configs.items():
+        try:
+            fitted += fit_axes({name: config}, facts)
+        except ConfigError:
+            continue
+    return tuple(fitted)
 
 
 def axes_off(configs: Mapping[str, AxisConfig], *, timed: bool) -> list[str]:

@@ -158,3 +158,21 @@ def test_a_catalogue_of_which_nothing_is_left_gives_empty_lists(tables, config, 
     variant = config.every_variant()["popular"]
     ranking = trained.ranker().rank(customers, 0, variant, Request(10))
     assert (ranking.items.tolist(), ranking.shortfall) == ([], 10)
+
+
+def test_an_axis_younger_than_the_learning_window_trains_without_a_weight(
+    tables, config, open_shop_of
+):
+    last_week = tables.users.assign(valid_from="2024-06-25")
+    shop = open_shop_of(tables._replace(users=last_week), config)
+    trained = fit(shop, config, as_of=shop.after_all(), threads=1)
+    assert "age" in trained.model.segments
+    weights = trained.learnt["segment_aware"].weights
+    assert "prior:age" not in weights.cold
+    rankings_of(shop, trained, config, USERS)
+
+
+def test_a_window_in_which_nobody_buys_says_that_defaults_are_used(shop, config):
+    two_months_on = shop.after_all() + 60 * 86_400_000_000
+    trained = fit(shop, config, as_of=two_months_on, threads=1)
+    assert TOO_SHORT in trained.notes
