@@ -30,6 +30,11 @@ def _key_rules(key: str) -> tuple[Rule, ...]:
             f"length({key}) > {LONGEST_ID}",
             f"use ids of at most {LONGEST_ID} characters",
         ),
+        Rule(
+            "nul_in_id",
+            f"contains({key}, chr(0))",
+            "leave the character NUL out of ids: arrays of text cannot keep it",
+        ),
     )
 
 

@@ -86,8 +86,11 @@ def raw(column: Column) -> str:
 
 def number(column: Column) -> str:
     """Finite float64, else missing."""
-    value = f"TRY_CAST({raw(column)} AS DOUBLE)"
-    return f"CASE WHEN isfinite({value}) THEN {value} END"
+    return f"CASE WHEN isfinite({_double(column)}) THEN {_double(column)} END"
+
+
+def _double(column: Column) -> str:
+    return f"TRY_CAST({raw(column)} AS DOUBLE)"
 
 
 def money(column: Column) -> str:
@@ -103,8 +106,8 @@ def time(column: Column, time_format: str | None = None) -> str:
     if column.type.startswith(("TIMESTAMP", "DATE")):
         return _epoch(f"CAST({column.name} AS TIMESTAMPTZ)")
     if column.type.startswith(NUMERIC):
-        return _numeric_time(number(column))
-    readings = [_epoch(f"TRY_CAST({raw(column)} AS TIMESTAMPTZ)"), _numeric_time(number(column))]
+        return _numeric_time(_double(column))
+    readings = [_epoch(f"TRY_CAST({raw(column)} AS TIMESTAMPTZ)"), _numeric_time(_double(column))]
     if time_format:
         readings.insert(0, f"epoch_us(try_strptime({raw(column)}, {literal(time_format)}))")
     return f"coalesce({', '.join(readings)})"

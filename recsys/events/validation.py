@@ -113,13 +113,13 @@ def validate(connection: duckdb.DuckDBPyConnection, source: str, intake: Intake)
     mapping.require(USER_ID, intake.columns, columns, file="events")
     mapping.require(ITEM_ID, intake.columns, columns, file="events")
     timed = mapping.find(TIMESTAMP, intake.columns, columns) is not None
-    kept = _where(connection, source, columns, intake)
-    _read_columns(connection, source, columns, intake, kept)
     named = mapping.find(EVENT_ID, intake.columns, columns) is not None
-    _judge(connection, rules(intake, timed=timed), named=named)
+    kept = _where(connection, source, columns, intake)
+    read = f"SELECT {', '.join(_read(columns, intake))} FROM {quote(source)} {kept}"
+    _judge(connection, read, rules(intake, timed=timed), named=named)
     _keep_good(connection)
     _keep_rejected(connection, relation.columns)
-    connection.execute("DROP VIEW judged_events; DROP TABLE first_judged; DROP VIEW read_events")
+    connection.execute("DROP TABLE judged_events")
     return timed
 
 
@@ -137,6 +137,11 @@ def rules(intake: Intake, *, timed: bool) -> tuple[Rule, ...]:
             "id_too_long",
             f"length({USER_ID}) > {LONGEST_ID} OR length({ITEM_ID}) > {LONGEST_ID}",
             f"use ids of at most {LONGEST_ID} characters",
+        ),
+        Rule(
+            "nul_in_id",
+            f"contains({USER_ID}, chr(0)) OR contains({ITEM_ID}, chr(0))",
+            "leave the character NUL out of ids: arrays of text cannot keep it",
         ),
         Rule("missing_event", f"{EVENT} IS NULL", "name the event of every row"),
         Rule(
@@ -222,21 +227,13 @@ def _where(
     return call
 
 
-def _read_columns(
-    connection: duckdb.DuckDBPyConnection,
-    source: str,
-    columns: Mapping[str, mapping.Column],
-    intake: Intake,
-    kept: str,
-) -> None:
-    selected = [f"{quote(name)} AS {quote('source_' + name)}" for name in columns]
+def _read(columns: Mapping[str, mapping.Column], intake: Intake) -> Iterable[str]:
+    for name, column in columns.items():
+        yield f"{column.name} AS {quote('source_' + name)}"
     for field in EVENT_FIELDS:
-        column = mapping.find(field.name, intake.columns, columns)
-        selected += _read_field(field.name, field.kind, column, intake)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW read_events AS SELECT {', '.join(selected)} "
-        f"FROM {quote(source)} {kept}"
-    )
+        yield from _read_field(
+            field.name, field.kind, mapping.find(field.name, intake.columns, columns), intake
+        )
 
 
 def _read_field(
@@ -254,21 +251,24 @@ def _read_field(
         yield f"{mapping.raw(column) if column else 'NULL'} AS raw_{name}"
 
 
-def _judge(connection: duckdb.DuckDBPyConnection, rules: Iterable[Rule], *, named: bool) -> None:
+def _judge(
+    connection: duckdb.DuckDBPyConnection, read: str, rules: Iterable[Rule], *, named: bool
+) -> None:
     cases = " ".join(f"WHEN {rule.condition} THEN '{rule.reason}'" for rule in rules)
-    # Of the rows that share an event_id the same one is kept, whatever order they came in.
+    judged = f"SELECT *, CASE {cases} END AS reason FROM ({read})"
+    # A table, so that a raw value is read once, not once for each of the two results.
+    statement = _without_copies(judged) if named else judged
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE judged_events AS {statement}")
+
+
+def _without_copies(judged: str) -> str:
+    # Of the good rows that share an event_id the same one is kept, whatever order they came in.
     order = ", ".join(name for name in EVENT_COLUMNS if name != EVENT_ID)
-    copies = f"row_number() OVER (PARTITION BY {EVENT_ID}, first_reason IS NULL ORDER BY {order})"
-    # A table, so that a raw value is read once, not once for each rule and each of the two results.
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE first_judged AS SELECT *, CASE {cases} END AS first_reason "
-        "FROM read_events"
-    )
-    connection.execute(
-        "CREATE OR REPLACE TEMP VIEW judged_events AS SELECT *, "
-        f"CASE WHEN first_reason IS NULL AND {EVENT_ID} IS NOT NULL AND {DUPLICATE.condition} "
-        f"THEN '{DUPLICATE.reason}' ELSE first_reason END AS reason "
-        f"FROM (SELECT *, {copies if named else 1} AS copy FROM first_judged)"
+    number = f"row_number() OVER (PARTITION BY {EVENT_ID}, reason IS NULL ORDER BY {order})"
+    again = f"reason IS NULL AND {EVENT_ID} IS NOT NULL AND {DUPLICATE.condition}"
+    return (
+        f"SELECT * REPLACE (CASE WHEN {again} THEN '{DUPLICATE.reason}' ELSE reason END AS reason) "
+        f"FROM (SELECT *, {number} AS copy FROM ({judged}))"
     )
 
 

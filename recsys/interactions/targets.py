@@ -51,6 +51,7 @@ def bought_between(events: nw.LazyFrame[Any], target: list[str], items: Vocabula
         The catalogue at the cut.
     """
     bought = nw.col(EVENT).is_in(target) & (nw.col(QUANTITY).fill_null(1.0) > 0)
+    bought &= ~nw.col(ITEM_ID).is_null()
     pairs = events.filter(bought).select(USER_ID, ITEM_ID).unique().collect("pandas").to_native()
     return targets_of(pairs, items)
 

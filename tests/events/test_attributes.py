@@ -78,12 +78,14 @@ def test_leading_zeros_survive_in_users_and_items(ending: str, tmp_path: Path, r
 BAD_USERS: dict[str, dict[str, Any]] = {
     "missing_user_id": {"user_id": None},
     "id_too_long": {"user_id": "x" * (LONGEST_ID + 1)},
+    "nul_in_id": {"user_id": "7\0"},
     "unparsable_time": {"valid_from": "soon"},
     "duplicate_user_id": {},
 }
 BAD_ITEMS: dict[str, dict[str, Any]] = {
     "missing_item_id": {"item_id": " "},
     "id_too_long": {"item_id": "x" * (LONGEST_ID + 1)},
+    "nul_in_id": {"item_id": "7\0"},
     "unparsable_price": {"price": "9,90"},
     "negative_price": {"price": "-0.01"},
     "duplicate_item_id": {},

@@ -34,6 +34,7 @@ BAD: dict[str, dict[str, str | None]] = {
     "missing_user_id": {"user_id": "  "},
     "missing_item_id": {"item_id": None},
     "id_too_long": {"item_id": "x" * (LONGEST_ID + 1)},
+    "nul_in_id": {"item_id": "7\0"},
     "missing_event": {"event": ""},
     "unknown_event": {"event": "Purchase"},
     "missing_time": {"timestamp": None},
