@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -34,8 +35,15 @@ class Catalogue:
 
     def codes(self, column: str) -> tuple[Indices, Ids]:
         """Return the code of each item's value, and the sorted distinct values."""
-        values, codes = np.unique(self.columns[column], return_inverse=True)
-        return codes.astype(np.int64), values
+        # Sorting all texts once for each request would be most of what a request costs.
+        if column not in self._coded:
+            values, codes = np.unique(self.columns[column], return_inverse=True)
+            self._coded[column] = (codes.astype(np.int64), values)
+        return self._coded[column]
+
+    @cached_property
+    def _coded(self) -> dict[str, tuple[Indices, Ids]]:
+        return {}
 
     @property
     def category(self) -> Ids:
