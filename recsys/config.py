@@ -64,6 +64,10 @@ class RecsysConfig(Config):
         """Return the built-in and the configured variants."""
         return variants(self.variants)
 
+    def with_seed(self, seed: int) -> "RecsysConfig":
+        """Return the same config with another seed of the model."""
+        return self.model_copy(update={"model": self.model.model_copy(update={"seed": seed})})
+
     def chosen(self, names: list[str] | tuple[str, ...]) -> list[Variant]:
         """Return the named variants; without a name, all of them.
 
@@ -120,20 +124,22 @@ def json_schema() -> dict[str, Any]:
 
 
 def _anchored(config: RecsysConfig, folder: Path) -> RecsysConfig:
-    data = config.data.model_copy(
-        update={
-            name: str(folder / value)
-            for name in ("events", "users", "items")
-            if (value := getattr(config.data, name)) is not None
-        }
-    )
+    data = _files_in(config.data, folder, ("events", "users", "items"))
     store = config.store.model_copy(update={"path": str(folder / config.store.path)})
     url = config.state.url
     file = url.removeprefix(SQLITE_FILE)
     if file != url and not file.startswith(IN_MEMORY):
         url = SQLITE_FILE + str(folder / file)
     state = config.state.model_copy(update={"url": url})
-    return config.model_copy(update={"data": data, "store": store, "state": state})
+    evaluation = _files_in(config.evaluation, folder, ("train", "targets", "catalogue"))
+    changed = {"data": data, "store": store, "state": state, "evaluation": evaluation}
+    return config.model_copy(update=changed)
+
+
+def _files_in(table: Any, folder: Path, names: Iterable[str]) -> Any:
+    """Anchor the files that a table of the config names at the config's own folder."""
+    named = {name: value for name in names if (value := getattr(table, name)) is not None}
+    return table.model_copy(update={name: str(folder / value) for name, value in named.items()})
 
 
 def _explain(problem: Any) -> str:

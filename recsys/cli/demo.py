@@ -12,14 +12,16 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from recsys.cli.evaluate import print_evaluation
+from recsys.cli.evaluate import print_report
 from recsys.cli.options import now, read_config, state_of, store_of
-from recsys.cli.output import print_json, progress_bar, say
+from recsys.cli.output import print_json, progress_bar, say, to_json
 from recsys.cli.train import print_weights
 from recsys.errors import ConfigError, StateError
-from recsys.pipelines.evaluate import evaluate, protocol_of
+from recsys.pipelines.evaluate import evaluate
 from recsys.pipelines.ingest import open_shop
 from recsys.pipelines.publish import fill_state, publish
+from recsys.pipelines.questions import ask
+from recsys.pipelines.report import report_on, write_report
 from recsys.pipelines.train import fit
 
 VARIANTS = ("popular", "own_purchases", "als", "no_segments", "segment_aware")
@@ -83,18 +85,23 @@ def demo(
         shop = open_shop(config)
     report = shop.reports["events"]
     say(f"   {report.accepted:,} events accepted, {report.left_out:,} left out by where")
-    protocol = protocol_of(shop, config)
+    (question,) = ask(shop, config)
     say("2. segments, signals and weights, from what is known before 2017-12-01")
-    trained = fit(shop, config, as_of=protocol.cut, progress=progress_bar)
+    trained = fit(shop, config, as_of=question.as_of, progress=progress_bar)
     print_weights(trained)
     manifest = publish(trained, shop, config, store_of(config), created_at=now())
     say(f"   published {manifest.version} (content {manifest.content_id[:12]})")
     say("3. evaluate on December")
     chosen = config.chosen(VARIANTS)
-    print_evaluation(evaluate(shop, config, protocol, trained, chosen, progress=progress_bar))
+    outcome = evaluate(shop, config, chosen, trained=trained, progress=progress_bar)
+    judged = report_on(outcome, config)
+    print_report(judged)
+    for note in write_report(outcome, judged, to_json(judged.document), folder / "report"):
+        say(f"note: {note}")
+    say(f"   the report to look at: {folder / 'report' / 'report.html'}")
     say("4. fill the state and serve")
     state = state_of(config)
-    fill_state(shop, state, as_of=protocol.cut, progress=progress_bar)
+    fill_state(shop, state, as_of=question.as_of, progress=progress_bar)
     state.close()
     shop.close()
     customer = trained.memberships.users.ids[0]

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from recsys import __version__
 from recsys.cli import models
+from recsys.cli.compare import compare
 from recsys.cli.demo import demo
 from recsys.cli.evaluate import evaluate
 from recsys.cli.exit_codes import OK, exit_code
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (init, schema, validate, segment, train, recommend, evaluate, serve, demo):
+for command in (init, schema, validate, segment, train, recommend, evaluate, compare, serve, demo):
     app.command()(command)
 app.add_typer(models.app, name="models")
 

@@ -65,7 +65,7 @@ def read_config(path: Path, *, seed: int | None = None) -> RecsysConfig:
         return config
     if seed < 0:
         raise ConfigError(f"--seed {seed} is negative; a seed is 0 or more")
-    return config.model_copy(update={"model": config.model.model_copy(update={"seed": seed})})
+    return config.with_seed(seed)
 
 
 def moment_or(text: str | None, default: int) -> int:

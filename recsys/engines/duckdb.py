@@ -35,9 +35,11 @@ def _settings(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {row[0] for row in rows(connection, "SELECT name FROM duckdb_settings()")}
 
 
-def frame(connection: duckdb.DuckDBPyConnection, table: str) -> nw.LazyFrame[Any]:
-    """Hand a table over as a lazy frame, so that one expression serves every engine."""
-    return nw.from_native(connection.table(table)).lazy()
+def frame(
+    connection: duckdb.DuckDBPyConnection, table: str, where: str = "true"
+) -> nw.LazyFrame[Any]:
+    """Hand the rows of a table over as a lazy frame, so that one expression serves every engine."""
+    return nw.from_native(connection.table(table).filter(where)).lazy()
 
 
 def count(connection: duckdb.DuckDBPyConnection, table: str, where: str = "true") -> int:

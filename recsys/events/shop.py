@@ -1,6 +1,7 @@
 """A shop's data, read and judged: events, users and items, and what was left out."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ WITHOUT_TIMES = (
 )
 WORDS = tuple(dict.fromkeys((*(field.name for field in EVENT_FIELDS), *ITEM_FIELDS, VALID_FROM)))
 """What ``[data.columns]`` may map."""
+EVERYTHING = "true"
+TABLES = "SELECT count(*) FROM duckdb_tables()"
 MALFORMED_LINE = "malformed_line"
 MALFORMED_REMEDY = (
     "give every line as many values as the header, quote one that holds a separator, save as UTF-8"
@@ -70,16 +73,50 @@ class Shop:
         Source name -> what happened to its rows.
     remedies
         Reason -> what to do about rows rejected for it.
+    events_where, users_where
+        SQL conditions on the tables ``events`` and ``users``: which rows are part of this shop.
+    items_table
+        The table of items.
     """
 
     connection: duckdb.DuckDBPyConnection
     timed: bool
     reports: dict[str, FileReport] = field(default_factory=dict)
     remedies: dict[str, str] = field(default_factory=dict)
+    events_where: str = EVERYTHING
+    users_where: str = EVERYTHING
+    items_table: str = "items"
+
+    def where(self, *, events: str = EVERYTHING, users: str = EVERYTHING) -> "Shop":
+        """Return the part of this shop whose rows meet further conditions; nothing is copied."""
+        return replace(
+            self,
+            events_where=f"({self.events_where}) AND ({events})",
+            users_where=f"({self.users_where}) AND ({users})",
+        )
+
+    def offering(self, items: Iterable[str]) -> "Shop":
+        """Return this shop with exactly `items` to recommend; others stay in histories.
+
+        What the items file says of availability is overruled.
+        """
+        table = f"offered_{rows(self.connection, TABLES)[0][0]}"
+        self.connection.register("offered", pd.DataFrame({ITEM_ID: sorted(set(items))}))
+        listed = f"SELECT {ITEM_ID} FROM offered"
+        sold = f"SELECT {ITEM_ID} FROM events WHERE {ITEM_ID} IS NOT NULL"
+        self.connection.execute(
+            f"CREATE TABLE {table} AS SELECT * REPLACE "
+            f"({ITEM_ID} IN ({listed}) AS {AVAILABLE}) FROM {self.items_table} "
+            f"UNION ALL BY NAME SELECT {ITEM_ID}, {ITEM_ID} IN ({listed}) AS {AVAILABLE} FROM "
+            f"({sold} UNION {listed}) WHERE {ITEM_ID} NOT IN "
+            f"(SELECT {ITEM_ID} FROM {self.items_table})"
+        )
+        self.connection.unregister("offered")
+        return replace(self, items_table=table)
 
     def events(self, *, before: int | None = None, since: int | None = None) -> nw.LazyFrame[Any]:
         """Return the accepted events with ``since <= time < before``."""
-        events = frame(self.connection, "events")
+        events = frame(self.connection, "events", self.events_where)
         if before is not None and self.timed:
             events = events.filter(nw.col(TIME) < before)
         if since is not None:
@@ -91,16 +128,18 @@ class Shop:
 
         Where events have no times no moment is told from another: the newest attributes count.
         """
-        return attributes_as_of(self.connection.table("users").df(), as_of if self.timed else LAST)
+        users = self.connection.table("users").filter(self.users_where).df()
+        return attributes_as_of(users, as_of if self.timed else LAST)
 
     def items(self) -> pd.DataFrame:
         """Return the items file, one row an item, indexed by ``item_id``, sorted."""
-        items: pd.DataFrame = self.connection.table("items").df()
+        items: pd.DataFrame = self.connection.table(self.items_table).df()
         return items.set_index(ITEM_ID).sort_index()
 
     def span(self) -> tuple[int, int] | None:
         """Return the oldest and the newest event's time, microseconds; None without times."""
-        oldest, newest = rows(self.connection, f"SELECT min({TIME}), max({TIME}) FROM events")[0]
+        statement = f"SELECT min({TIME}), max({TIME}) FROM events WHERE {self.events_where}"
+        oldest, newest = rows(self.connection, statement)[0]
         return None if oldest is None else (oldest, newest)
 
     def after_all(self) -> int:
@@ -115,7 +154,10 @@ class Shop:
 
     def event_counts(self) -> dict[str, int]:
         """Count the accepted events by type, most frequent first."""
-        statement = "SELECT event, count(*) FROM events GROUP BY event ORDER BY 2 DESC, 1"
+        statement = (
+            f"SELECT event, count(*) FROM events WHERE {self.events_where} "
+            "GROUP BY event ORDER BY 2 DESC, 1"
+        )
         return {name: int(number) for name, number in rows(self.connection, statement)}
 
     def off(self) -> list[str]:

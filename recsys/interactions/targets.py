@@ -7,10 +7,10 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from recsys.events.schema import EVENT, ITEM_ID, QUANTITY, USER_ID
+from recsys.events.schema import AMOUNT, EVENT, ITEM_ID, QUANTITY, USER_ID
 from recsys.interactions.histories import Histories
 from recsys.random import generator
-from recsys.types import Flags, Indices
+from recsys.types import Flags, Floats, Indices
 from recsys.vocabulary import Vocabulary
 
 
@@ -26,11 +26,15 @@ class Targets:
         Index into `users`, shape ``(n_pairs,)``.
     items
         Item index, shape ``(n_pairs,)``; -1 for an item outside the catalogue.
+    amounts
+        What was paid for each pair, minor units of money, shape ``(n_pairs,)``; None where the
+        shop's events have no amounts.
     """
 
     users: Vocabulary
     user_index: Indices
     items: Indices
+    amounts: Floats | None = None
 
     def by_user(self) -> list[Indices]:
         """Return the targets of each user, in the order of `users`."""
@@ -50,18 +54,35 @@ def bought_between(events: nw.LazyFrame[Any], target: list[str], items: Vocabula
     items
         The catalogue at the cut.
     """
+    return targets_of(bought_pairs(events, target), items)
+
+
+def is_target(target: list[str]) -> nw.Expr:
+    """Tell whether an event is a success: one of `target`, of an item, and nothing returned."""
     bought = nw.col(EVENT).is_in(target) & (nw.col(QUANTITY).fill_null(1.0) > 0)
-    bought &= ~nw.col(ITEM_ID).is_null()
-    pairs = events.filter(bought).select(USER_ID, ITEM_ID).unique().collect("pandas").to_native()
-    return targets_of(pairs, items)
+    return bought & ~nw.col(ITEM_ID).is_null()
+
+
+def bought_pairs(events: nw.LazyFrame[Any], target: list[str]) -> pd.DataFrame:
+    """Return the distinct pairs of the target events: ``user_id, item_id, amount`` (their sum)."""
+    bought = events.filter(is_target(target)).group_by(USER_ID, ITEM_ID)
+    pairs: pd.DataFrame = bought.agg(nw.col(AMOUNT).sum()).collect("pandas").to_native()
+    return pairs
 
 
 def targets_of(pairs: pd.DataFrame, items: Vocabulary) -> Targets:
-    """Index distinct ``user_id, item_id`` pairs as targets."""
+    """Index distinct ``user_id, item_id`` pairs, with or without an ``amount``, as targets."""
     users = Vocabulary(pairs[USER_ID])
     user_index, item_index = users.index_of(pairs[USER_ID]), items.index_of(pairs[ITEM_ID])
     order = np.lexsort((pairs[ITEM_ID].to_numpy(dtype=np.str_), user_index))
-    return Targets(users, user_index[order], item_index[order])
+    return Targets(users, user_index[order], item_index[order], _amounts(pairs, order))
+
+
+def _amounts(pairs: pd.DataFrame, order: Indices) -> Floats | None:
+    if AMOUNT not in pairs:
+        return None
+    amounts = pairs[AMOUNT].to_numpy(dtype=np.float64, na_value=0.0)[order]
+    return amounts if amounts.any() else None
 
 
 def came_back(histories: Histories, targets: Targets) -> Flags:

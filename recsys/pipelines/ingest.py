@@ -21,6 +21,15 @@ def intake_of(config: RecsysConfig) -> Intake:
     )
 
 
+def open_evaluated(config: RecsysConfig) -> Shop:
+    """Read the shop that is evaluated: its events are the protocol's own where it names some."""
+    train = config.evaluation.train
+    if train is None:
+        return open_shop(config)
+    data = config.data.model_copy(update={"events": train})
+    return open_shop(config.model_copy(update={"data": data}))
+
+
 def open_shop(config: RecsysConfig) -> Shop:
     """Read the shop's events, users and items.
 

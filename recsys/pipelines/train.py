@@ -43,6 +43,8 @@ class Trained:
         The length of the window that weights were learnt on; None without times.
     notes
         What the data switched off, and other things to say.
+    learning
+        What was looked at.
     """
 
     model: Model
@@ -52,6 +54,7 @@ class Trained:
     variants: Mapping[str, Variant]
     window_days: float | None
     notes: tuple[str, ...]
+    learning: Learning
 
     def ranker(self) -> Ranker:
         """Return a ranker with the learnt weights."""
@@ -148,6 +151,7 @@ def fit(
         {variant.name: variant for variant in wanted},
         learning.days,
         tuple(_notes(shop, config, learning)),
+        learning,
     )
 
 

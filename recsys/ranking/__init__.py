@@ -2,7 +2,7 @@
 
 from recsys.ranking.answer import Ranking, Reason, Request, reasons
 from recsys.ranking.blend import Weights
-from recsys.ranking.customers import Customers, describe
+from recsys.ranking.customers import Customers, Yardstick, describe
 from recsys.ranking.ranker import Ranker
 from recsys.ranking.recipe import BUILT_IN, Recipe, Variant, make_variant, variants
 
@@ -16,6 +16,7 @@ __all__ = [
     "Request",
     "Variant",
     "Weights",
+    "Yardstick",
     "describe",
     "make_variant",
     "reasons",

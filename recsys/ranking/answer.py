@@ -18,11 +18,15 @@ class Request(NamedTuple):
         Only items of one of these; empty = all.
     exclude_items
         Item ids that must not appear; unknown ones are ignored.
+    new
+        How many items the list goes on with that are new to the user, for judging how well a
+        ranking finds those: a list of `k` may hold none.
     """
 
     k: int
     categories: frozenset[str] = frozenset()
     exclude_items: frozenset[str] = frozenset()
+    new: int = 0
 
 
 class Ranking(NamedTuple):
@@ -31,7 +35,7 @@ class Ranking(NamedTuple):
     Attributes
     ----------
     items
-        Item indices, best first, shape ``(n,)`` with ``n <= k``.
+        Item indices, best first, shape ``(n,)`` with ``n <= k + new``.
     scores
         The sum of the terms in their fixed order, float64, shape ``(n,)``.
     terms

@@ -1,16 +1,22 @@
 """Users as ranking sees them: history, memberships and activity, folded in from their events."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from recsys.events.schema import TIME
-from recsys.interactions import HALF_LIVES, Histories, build_histories, pair_table
-from recsys.models import Model
-from recsys.segments import Memberships, UserFacts, assign_axes, profiles_over
+from recsys.interactions import (
+    HALF_LIVES,
+    Catalogue,
+    Histories,
+    InteractionsConfig,
+    build_histories,
+    pair_table,
+)
+from recsys.segments import Axis, Memberships, UserFacts, assign_axes, profiles_over
 from recsys.vocabulary import Vocabulary
 
 
@@ -40,11 +46,35 @@ class Customers:
         return float(np.minimum(worth / largest_weight, 1.0).sum())
 
 
+class Yardstick(Protocol):
+    """What describing users needs to know: a model is one, and so are axes without a model."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The items."""
+        ...
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Cut points of every axis, in column order."""
+        ...
+
+    @property
+    def interactions(self) -> InteractionsConfig:
+        """What events are worth."""
+        ...
+
+    @property
+    def timed(self) -> bool:
+        """Whether events have times."""
+        ...
+
+
 def describe(
     events: nw.LazyFrame[Any],
     users: Vocabulary,
     attributes: pd.DataFrame,
-    model: Model,
+    model: Yardstick,
     *,
     as_of: int,
 ) -> Customers:
@@ -67,7 +97,7 @@ def describe(
     table = pair_table(
         before, model.interactions, as_of=as_of, timed=model.timed, half_lives=HALF_LIVES
     )
-    histories = build_histories(table, users, model.items, as_of=as_of)
+    histories = build_histories(table, users, model.catalogue.items, as_of=as_of)
     windows = (window for axis in model.axes for window in axis.config.windows)
     target = model.interactions.target
     facts = UserFacts(

@@ -5,6 +5,7 @@ terms in a fixed order, so that a batch and a single request agree to the last b
 """
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -94,7 +95,7 @@ class Ranker:
             queries = np.stack([scorer.query for scorer in scorers])
             dense = queries @ self.model.columns.T
             for scorer, scores in zip(scorers, dense, strict=True):
-                yield scorer.answer(scores, allowed, request.k)
+                yield scorer.answer(scores, allowed, request)
 
     def user_weights(self, customers: Customers, user: int, variant: Variant) -> dict[str, float]:
         """Return the weight of each listed signal for one user."""
@@ -114,6 +115,20 @@ class Ranker:
         excluded = self.model.items.index_of(sorted(request.exclude_items))
         allowed[excluded[excluded >= 0]] = False
         return allowed
+
+
+class _Best(NamedTuple):
+    """The best items, their scores and the terms of those."""
+
+    items: Indices
+    scores: Floats
+    terms: dict[str, Floats]
+
+    def followed_by(self, other: "_Best") -> "_Best":
+        terms = {name: np.append(mine, other.terms[name]) for name, mine in self.terms.items()}
+        return _Best(
+            np.append(self.items, other.items), np.append(self.scores, other.scores), terms
+        )
 
 
 class _Scorer:
@@ -141,19 +156,27 @@ class _Scorer:
             query[block] = self.weights.get(signal, 0.0) * self.coordinates[signal]
         return query.astype(np.float32)
 
-    def answer(self, scores: Factors, allowed: Flags, k: int) -> Ranking:
+    def answer(self, scores: Factors, allowed: Flags, request: Request) -> Ranking:
         items = self.histories.items[self.rows]
         for signal, values in self.own.items():
             scores[items] += (self.weights.get(signal, 0.0) * values).astype(np.float32)
         scores[~allowed] = EXCLUDED
         scores[hidden_items(self.model, self.histories, self.rows, self.variant)] = EXCLUDED
+        best = self._best(scores, request.k)
+        shortfall = request.k - len(best.items)
+        if request.new:
+            scores[best.items] = EXCLUDED
+            scores[items] = EXCLUDED
+            best = best.followed_by(self._best(scores, request.new))
+        return Ranking(*best, self._fallback(), shortfall)
+
+    def _best(self, scores: Factors, k: int) -> "_Best":
         candidates = _candidates(scores, k, self._rounding_error())
         terms = self.terms(candidates)
         exact = _sum(terms, len(candidates))
         order = np.lexsort((candidates, -exact))[:k]
         kept = {name: values[order] for name, values in terms.items()}
-        chosen = candidates[order]
-        return Ranking(chosen, exact[order], kept, self._fallback(), k - len(chosen))
+        return _Best(candidates[order], exact[order], kept)
 
     def terms(self, items: Indices) -> dict[str, Floats]:
         """Return each listed signal's part of the score of `items`, float64, in fixed order."""

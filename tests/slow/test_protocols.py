@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.evaluation import judge
+from recsys.evaluation import Background, judge
 from recsys.interactions import targets_of
 from recsys.vocabulary import Vocabulary
 
@@ -69,11 +69,15 @@ def test_measures_equal_the_protocols_scorer(root: Path, tmp_path: Path, name: s
 
     pairs = pd.read_parquet(folder / "targets.parquet").astype(str).drop_duplicates()
     targets = targets_of(pairs, index)
-    sizes = history_sizes(folder, targets.users)
-    judged = judge(lists.items, targets, sizes, ks=(10, 20), n_items=len(index))
+    judged = judge(lists.items, targets, background(folder, targets.users, index), ks=(10, 20))
     for measure in SCORED:
         np.testing.assert_allclose(judged.per_user[measure], theirs[measure], atol=1e-12)
-    bins = json.loads(answer.stdout)["bins"]
+    scored = json.loads(answer.stdout)
+    means = judged.means()
+    for measure in ("ndcg@10", "recall@20"):
+        assert means[f"explore_{measure}"] == pytest.approx(scored["explore"][measure], abs=1e-5)
+    assert judged.counts()["explore_ndcg@10"] == scored["explore"]["users"]
+    bins = scored["bins"]
     for row in judged.by_bin("ndcg@10").itertuples():
         assert bins[row.bin]["users"] == row.users
         assert bins[row.bin]["ndcg@10"] == pytest.approx(row.mean, abs=1e-5)
@@ -95,7 +99,19 @@ def some_lists(folder: Path) -> tuple[SomeLists, Vocabulary]:
     return SomeLists(users, np.stack([draw.permutation(best)[:20] for _ in users.ids])), index
 
 
-def history_sizes(folder: Path, users: Vocabulary) -> np.ndarray:
+def background(folder: Path, users: Vocabulary, index: Vocabulary) -> Background:
+    """What was known before the cut, from the training file alone."""
     train = pd.read_parquet(folder / "train.parquet", columns=["user_id", "item_id"]).astype(str)
-    sizes = train.drop_duplicates().groupby("user_id").size()
-    return sizes.reindex(users.ids, fill_value=0).to_numpy()
+    pairs = train.drop_duplicates()
+    items, rows = index.index_of(pairs["item_id"]), users.index_of(pairs["user_id"])
+    order = np.lexsort((items, rows))
+    order = order[rows[order] >= 0]
+    counts = np.bincount(rows[order], minlength=len(users))
+    return Background(
+        n_items=len(index),
+        item_users=np.bincount(items, minlength=len(index)),
+        n_users=pairs["user_id"].nunique(),
+        category=None,
+        known_indptr=np.concatenate([[0], np.cumsum(counts)]),
+        known_items=items[order],
+    )

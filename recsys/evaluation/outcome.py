@@ -1,0 +1,186 @@
+"""What an evaluation found: every run of it, and each recommender pooled over the runs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import numpy as np
+import pandas as pd
+
+from recsys.evaluation.comparison import Result
+from recsys.evaluation.judging import Judged
+from recsys.evaluation.leakage import Audit
+from recsys.types import Ids
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, and one part of what was asked of it.
+
+    Attributes
+    ----------
+    origin
+        The cut or the split.
+    seed
+        Of the training; None where nothing was trained.
+    reveal
+        How much of each user was revealed; None where no counted part.
+    judged
+        Recommender -> its values, over the same users.
+    memberships
+        ``user_id, axis, segment, weight`` of those users, as they were known.
+    items
+        The catalogue that could be recommended, sorted.
+    counts
+        What a reader should know was counted in or left out.
+    listed_outside
+        Recommender -> listed items outside the catalogue; of lists that came in a file.
+    """
+
+    origin: str
+    seed: int | None
+    reveal: int | None
+    judged: Mapping[str, Judged]
+    memberships: pd.DataFrame
+    items: Ids
+    counts: Mapping[str, int] = field(default_factory=dict)
+    listed_outside: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything an evaluation found.
+
+    Attributes
+    ----------
+    protocol
+        In words, of the first origin.
+    runs
+        At least one; the newest origin and the first seed come first.
+    digests
+        Recommender -> the digest of its recipe; None for lists that came in a file.
+    ks
+        List lengths.
+    reveal_unit
+        Of a warm-up curve; None for other protocols.
+    data
+        Row counts and the window of the shop.
+    audits
+        The leakage audit of each origin; empty where nothing was trained.
+    notes
+        What the data switched off, and other things to say.
+    """
+
+    protocol: Mapping[str, object]
+    runs: Sequence[Run]
+    digests: Mapping[str, str | None]
+    ks: tuple[int, ...]
+    reveal_unit: str | None = None
+    data: Mapping[str, object] = field(default_factory=dict)
+    audits: Sequence[Audit] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The recommenders, in the order they were judged."""
+        return list(self.runs[0].judged)
+
+    @property
+    def memberships(self) -> pd.DataFrame:
+        """Of every asked user, as known in the first run that asks about her."""
+        return _first_of_each(
+            [run.memberships for run in self._by_knowledge()],
+            [run.judged[self.names[0]].per_user.index for run in self._by_knowledge()],
+        )
+
+    def results(self) -> dict[str, Result]:
+        """Return each recommender pooled over the runs: a user's value is her mean over them."""
+        return {name: self._pooled(name) for name in self.names}
+
+    def question(self) -> dict[str, str]:
+        """Return digests of what two results must share to be compared."""
+        words = [str(sorted(self.protocol.items())), str(self.ks)]
+        judged = [run.judged[self.names[0]].per_user for run in self.runs]
+        users = [str(one) for values in judged for one in values["n_rel"].items()]
+        return {
+            "protocol": _digest([*words, *(f"{run.origin} {run.reveal}" for run in self.runs)]),
+            "users": _digest(users),
+            "catalogue": _digest(identifier for run in self.runs for identifier in run.items),
+        }
+
+    def _by_knowledge(self) -> list[Run]:
+        """Return the runs, those that reveal most first: what is said of a user rests on that."""
+        return sorted(self.runs, key=lambda run: -(run.reveal or 0))
+
+    def _pooled(self, name: str) -> Result:
+        runs = self._by_knowledge()
+        judged = [run.judged[name] for run in runs]
+        return Result(
+            name=name,
+            digest=self.digests.get(name),
+            question=self.question(),
+            per_user=pool([one.per_user for one in judged]),
+            lists=judged[0].lists[:, : max(self.ks)],
+            overall=_mean_of(judged),
+            runs=self._means(name),
+        )
+
+    def _means(self, name: str) -> pd.DataFrame:
+        """Return the mean of every measure by origin and seed."""
+        rows = [
+            {"origin": run.origin, "seed": run.seed, **run.judged[name].means()}
+            for run in self.runs
+        ]
+        return (
+            pd.DataFrame(rows)
+            .groupby(["origin", "seed"], sort=False, dropna=False)
+            .mean()
+            .reset_index()
+        )
+
+
+FACTS = ("n_rel", "history", "listed")
+"""Columns of a user that are no measure: they are those of the first run that asks about her."""
+
+
+def pool(per_user: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Average each user's values over the runs that ask about her.
+
+    Parameters
+    ----------
+    per_user
+        One frame a run, indexed by ``user_id``, the same columns; users may differ.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``user_id``; a NaN of one run is left out of the user's mean.
+    """
+    if len(per_user) == 1:
+        return per_user[0]
+    together = pd.concat(per_user)
+    means = together.groupby(level=0, sort=False).mean()
+    facts = together[~together.index.duplicated()][list(FACTS)]
+    means[list(FACTS)] = facts.reindex(means.index)
+    return means
+
+
+def _first_of_each(frames: Sequence[pd.DataFrame], users: Sequence[pd.Index]) -> pd.DataFrame:
+    seen = pd.Index([])
+    kept = []
+    for frame, asked in zip(frames, users, strict=True):
+        kept.append(frame[~frame["user_id"].isin(seen)])
+        seen = seen.union(asked)
+    return pd.concat(kept, ignore_index=True)
+
+
+def _mean_of(judged: Sequence[Judged]) -> dict[str, float]:
+    names = judged[0].overall
+    return {name: float(np.mean([one.overall[name] for one in judged])) for name in names}
+
+
+def _digest(texts: Iterable[str]) -> str:
+    found = sha256()
+    for text in texts:
+        found.update(str(text).encode() + b"\x1f")
+    return found.hexdigest()
