@@ -13,8 +13,9 @@ from recsys.cli.output import Format, print_json, print_table, progress_bar, say
 from recsys.config import RecsysConfig
 from recsys.errors import CheckError, ConfigError
 from recsys.evaluation import Comparison, is_stored, read_results
-from recsys.pipelines.evaluate import Lists, evaluate, read_lists, with_baselines
+from recsys.pipelines.evaluate import evaluate, with_baselines
 from recsys.pipelines.ingest import open_evaluated
+from recsys.pipelines.lists import Lists, read_lists
 from recsys.pipelines.report import compare_stored, report_on, write_report
 
 

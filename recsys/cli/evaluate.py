@@ -10,8 +10,9 @@ from recsys.cli.options import DEFAULT_CONFIG, ConfigPath, OutputFormat, read_co
 from recsys.cli.output import Format, print_json, print_table, progress_bar, say, to_json
 from recsys.evaluation import BINS
 from recsys.pipelines.evaluate import evaluate as run
-from recsys.pipelines.evaluate import read_lists, with_baselines
+from recsys.pipelines.evaluate import with_baselines
 from recsys.pipelines.ingest import open_evaluated
+from recsys.pipelines.lists import read_lists
 from recsys.pipelines.report import Report, report_on, write_report
 
 LEADING = ("ndcg", "precision", "recall", "mrr", "hit")

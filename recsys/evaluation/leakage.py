@@ -147,7 +147,7 @@ def _noise_events(cursor: Connection, schema: str, question: Question, seed: int
 
 
 def _others(cursor: Connection, schema: str, name: str) -> int:
-    """Number the values of a column, from 0, and return how many there are."""
+    """Give the values of a column places from 0, and return how many there are."""
     values = f"SELECT DISTINCT {name} AS id FROM main.events WHERE {name} IS NOT NULL"
     table = f"{schema}.other_{name}"
     cursor.execute(

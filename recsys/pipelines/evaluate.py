@@ -1,112 +1,25 @@
 """The offline evaluation: learn, rank, and hold the lists against what users went on to do."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from recsys.config import RecsysConfig
-from recsys.engines import connect
-from recsys.errors import ConfigError, DataError
-from recsys.evaluation import Background, Judged, Outcome, Run, judge, lay_out
+from recsys.errors import ConfigError
+from recsys.evaluation import Judged, Outcome, Run, judge, lay_out
 from recsys.evaluation.leakage import Audit
-from recsys.evaluation.protocols import Asked, Question
-from recsys.events import mapping
-from recsys.events.readers import open_source
-from recsys.events.schema import CATEGORY, ITEM_ID, USER_ID
+from recsys.evaluation.protocols import Question
+from recsys.events.schema import USER_ID
 from recsys.events.shop import Shop
-from recsys.interactions import Catalogue, Histories, InteractionsConfig, Targets, targets_of
-from recsys.interactions.catalogue import UNKNOWN
+from recsys.pipelines.asked import Described, Learnt, counts, describe_asked, learn
 from recsys.pipelines.audit import audit_question
+from recsys.pipelines.lists import Lists
 from recsys.pipelines.progress import Progress, silent
 from recsys.pipelines.questions import ask, data_words
-from recsys.pipelines.snapshot import take_snapshot
-from recsys.pipelines.train import Trained, fit
-from recsys.ranking import BUILT_IN, Customers, Request, Variant, Yardstick, describe
-from recsys.segments import Axis, axes_off, fit_axes
+from recsys.pipelines.train import Trained
+from recsys.ranking import BUILT_IN, Customers, Request, Variant
 from recsys.types import Indices
-
-RANK = "rank"
-
-
-@dataclass(frozen=True)
-class Lists:
-    """Another recommender's lists.
-
-    Attributes
-    ----------
-    name
-        What to call it.
-    rows
-        ``user_id, item_id, rank``.
-    """
-
-    name: str
-    rows: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Axes:
-    """What describing users needs where no model is fitted; see `recsys.ranking.Yardstick`."""
-
-    catalogue: Catalogue
-    axes: tuple[Axis, ...]
-    interactions: InteractionsConfig
-    timed: bool
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """What was learnt for one question, with or without a model.
-
-    Attributes
-    ----------
-    yardstick
-        Catalogue and cut points.
-    histories
-        Of the users that were learnt from.
-    trained
-        None where only files are judged.
-    notes
-        What the data switched off.
-    """
-
-    yardstick: Yardstick
-    histories: Histories
-    trained: Trained | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Described:
-    """The users of one part of a question, and what they went on to do.
-
-    Attributes
-    ----------
-    asked
-        The part.
-    targets
-        Indexed by the catalogue.
-    catalogue
-        The items.
-    customers
-        The same users, as they were known.
-    background
-        For the measures beyond accuracy.
-    """
-
-    asked: Asked
-    catalogue: Catalogue
-    targets: Targets
-    customers: Customers
-    background: Background
-
-    @property
-    def items(self) -> Mapping[str, int]:
-        """Item id -> index."""
-        return {item: index for index, item in enumerate(self.catalogue.items.ids.tolist())}
 
 
 def with_baselines(config: RecsysConfig, names: Sequence[str]) -> list[Variant]:
@@ -162,8 +75,8 @@ def evaluate(
     for question in questions:
         for seed in seeds if variants else seeds[:1]:
             seeded = config.with_seed(seed)
-            learnt = _learn(question, seeded, variants, trained, progress)
-            parts = [_describe(question, asked, learnt) for asked in question.asked]
+            learnt = learn(question, seeded, variants, trained, progress)
+            parts = [describe_asked(question, asked, learnt) for asked in question.asked]
             runs += _runs(question, seeded, learnt, parts, variants, lists, progress)
             if seed == seeds[0] and learnt.trained is not None:
                 customers = [part.customers for part in parts]
@@ -201,60 +114,6 @@ def _outcome(
     )
 
 
-def _learn(
-    question: Question,
-    config: RecsysConfig,
-    variants: Sequence[Variant],
-    trained: Trained | None,
-    progress: Progress,
-) -> Learnt:
-    shop, as_of = question.training, question.as_of
-    if variants:
-        found = trained or fit(shop, config, as_of=as_of, variants=variants, progress=progress)
-        return Learnt(found.model, found.learning.now.histories, found, found.notes)
-    snapshot = take_snapshot(shop, shop.events(before=as_of), config, as_of=as_of)
-    axes = fit_axes(config.segments, snapshot.facts)
-    yardstick = Axes(snapshot.catalogue, axes, config.interactions, shop.timed)
-    off = axes_off(config.segments, timed=shop.timed)
-    return Learnt(yardstick, snapshot.histories, None, (*shop.off(), *off))
-
-
-def _describe(question: Question, asked: Asked, learnt: Learnt) -> Described:
-    """Work out who the asked users are from what is revealed of them, and from nothing else."""
-    catalogue = learnt.yardstick.catalogue
-    targets = targets_of(asked.targets, catalogue.items)
-    customers = describe(
-        asked.known.events(before=question.as_of),
-        targets.users,
-        asked.known.users(as_of=question.as_of),
-        learnt.yardstick,
-        as_of=question.as_of,
-    )
-    return Described(asked, catalogue, targets, customers, _background(learnt, customers.histories))
-
-
-def _background(learnt: Learnt, known: Histories) -> Background:
-    catalogue, training = learnt.yardstick.catalogue, learnt.histories
-    liked = training.worth > 0
-    return Background(
-        n_items=len(catalogue.items),
-        item_users=np.bincount(training.items[liked], minlength=len(catalogue.items)),
-        n_users=len(np.unique(training.user_index[liked])),
-        category=_categories(catalogue),
-        known_indptr=known.indptr,
-        known_items=known.items,
-        offered=catalogue.available,
-    )
-
-
-def _categories(catalogue: Catalogue) -> Indices | None:
-    """Return the code of each item's category, -1 unknown; None where the shop has none."""
-    if CATEGORY not in catalogue.columns:
-        return None
-    codes, names = catalogue.codes(CATEGORY)
-    return np.where(names[codes] == UNKNOWN, -1, codes)
-
-
 def _runs(
     question: Question,
     config: RecsysConfig,
@@ -283,26 +142,11 @@ def _runs(
                     judged=judged,
                     memberships=part.customers.memberships.frame(),
                     items=learnt.yardstick.catalogue.items.ids,
-                    counts={**question.counts, **_counts(learnt, part)},
+                    counts={**question.counts, **counts(learnt, part)},
                     listed_outside=outside,
                 )
             )
     return runs
-
-
-def _counts(learnt: Learnt, part: Described) -> dict[str, int]:
-    catalogue, targets = learnt.yardstick.catalogue, part.targets
-    sold = (targets.items >= 0) & catalogue.available[targets.items]
-    known = learnt.histories.users
-    return {
-        "users": len(targets.users),
-        "users_without_history": int((np.diff(part.customers.histories.indptr) == 0).sum()),
-        "users_learnt_from": len(known),
-        "users_without_targets": int((targets.users.index_of(known.ids) < 0).sum()),
-        "targets": len(targets.items),
-        "targets_outside_catalogue": int((~sold).sum()),
-        "catalogue": int(catalogue.available.sum()),
-    }
 
 
 def _judge_variant(
@@ -347,36 +191,3 @@ def _check_lists(lists: Sequence[Lists], questions: Sequence[Question]) -> None:
             "one file of lists answers one question, and [evaluation] asks several (origins, "
             "reveal); set origins = 1, or one amount to reveal"
         )
-
-
-def read_lists(path: str) -> Lists:
-    """Read another recommender's ``user_id, item_id, rank``.
-
-    Raises
-    ------
-    DataError
-        When a column is missing, a row lacks an id or a whole number as its rank, or a list holds
-        an item or a rank twice.
-    """
-    relation = open_source(connect(), path, "recommendations")
-    columns = mapping.source_columns(relation.columns, relation.types)
-    missing = [name for name in (USER_ID, ITEM_ID, RANK) if name not in columns]
-    if missing:
-        raise DataError(f"{path!r} has no column {', '.join(missing)}; it has {', '.join(columns)}")
-    ids = [f"{mapping.identifier(columns[name])} AS {name}" for name in (USER_ID, ITEM_ID)]
-    rank = f"TRY_CAST({RANK} AS BIGINT) AS {RANK}"
-    lists: pd.DataFrame = relation.select(", ".join([*ids, rank])).df()
-    incomplete = int(lists.isna().any(axis=1).sum())
-    if incomplete:
-        raise DataError(
-            f"{path!r}: {incomplete:,} rows lack a {USER_ID}, an {ITEM_ID} or a whole number as "
-            f"{RANK}; correct them, or leave them out"
-        )
-    for other in (ITEM_ID, RANK):
-        repeated = int(lists.duplicated([USER_ID, other]).sum())
-        if repeated:
-            raise DataError(
-                f"{path!r}: {repeated:,} rows repeat {other} in the same user's list; "
-                "leave them out"
-            )
-    return Lists(Path(path).stem, lists)

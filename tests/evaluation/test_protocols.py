@@ -4,11 +4,13 @@ import json
 from math import ceil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from recsys import metrics
 from recsys.engines import connect, rows
 from recsys.errors import ConfigError, DataError
 from recsys.evaluation import EvaluationConfig
@@ -91,6 +93,25 @@ def test_fold_in_is_the_published_one():
     assert train == sorted(case["train"])
     assert known == sorted(case["fold_in"])
     assert pairs(targets) == without_days(case["ground_truth"])
+
+
+def test_sampled_measures_would_turn_the_order_round_and_exact_ones_are_what_we_offer():
+    case = CASE["sampled_metrics"]
+    exact = {}
+    for name, ranks in (("A", case["A_ranks"]), ("B", case["B_ranks"])):
+        hits = np.zeros((len(ranks), case["n_items"]), dtype=bool)
+        hits[np.arange(len(ranks)), np.array(ranks) - 1] = True
+        one = np.ones(len(ranks), dtype=np.int64)
+        listed = np.ones_like(hits)
+        every = case["n_items"]
+        exact[name] = {
+            "hit": metrics.hit_rate(hits, one, k=case["k"]).mean(),
+            "ndcg": metrics.ndcg(hits, one, k=case["k"]).mean(),
+            "auc": metrics.auc(hits, one, listed, k=every, n_candidates=every).mean(),
+        }
+        assert exact[name] == pytest.approx(case["exact"][name], abs=1e-9)
+    sampled = case["expected_with_100_sampled_negatives"]
+    assert exact["A"]["ndcg"] > exact["B"]["ndcg"] and sampled["A"]["ndcg"] < sampled["B"]["ndcg"]
 
 
 # Rules of the temporal protocol

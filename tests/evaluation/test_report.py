@@ -18,11 +18,11 @@ from scipy.optimize import isotonic_regression
 
 from recsys.errors import ConfigError, DataError
 from recsys.evaluation.report import plots, render, write
-from recsys.evaluation.report.document import clean, main_comparison
 from recsys.evaluation.report.figures import figures
 from recsys.evaluation.report.looks import looks
 from recsys.evaluation.report.numbers import MINUS, THIN, count, number, percent, signed
 from recsys.evaluation.report.page import facts, headline, sections
+from recsys.evaluation.report.reading import clean, main_comparison
 
 WHOLE = json.loads((Path(__file__).parent / "report_document.json").read_text(encoding="utf-8"))
 BARE = {"title": "Bare", "protocol": {}, "variants": {"als": {"mean": {"ndcg@10": 0.1}}}}

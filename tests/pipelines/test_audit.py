@@ -8,7 +8,7 @@ from recsys.errors import CheckError
 from recsys.events import shop as shops
 from recsys.events.attributes import attributes_as_of
 from recsys.events.times import LAST
-from recsys.pipelines import audit, evaluate, snapshot, windows
+from recsys.pipelines import asked, audit, snapshot, windows
 from recsys.pipelines.evaluate import evaluate as run
 from recsys.ranking import Customers
 
@@ -144,7 +144,7 @@ def test_a_truncated_user_who_keeps_her_tier_is_named(evaluated, monkeypatch, na
         whole = describe(everything, users, attributes, model, as_of=as_of)
         return Customers(real.histories, whole.memberships)
 
-    describe = evaluate.describe
+    describe = asked.describe
     seen = {}
 
     def connection_of(events):
@@ -157,7 +157,7 @@ def test_a_truncated_user_who_keeps_her_tier_is_named(evaluated, monkeypatch, na
         return original(self, **bounds)
 
     monkeypatch.setattr(shops.Shop, "events", remembered)
-    monkeypatch.setattr(evaluate, "describe", leaky)
+    monkeypatch.setattr(asked, "describe", leaky)
     monkeypatch.setattr(audit, "describe", leaky)
     with pytest.raises(CheckError, match="memberships of asked users"):
         evaluated(**PROTOCOLS[name])

@@ -6,8 +6,9 @@ import pytest
 
 from recsys.errors import ConfigError, DataError
 from recsys.evaluation import BINS
-from recsys.pipelines.evaluate import Lists, evaluate, with_baselines
+from recsys.pipelines.evaluate import evaluate, with_baselines
 from recsys.pipelines.ingest import open_evaluated
+from recsys.pipelines.lists import Lists
 from recsys.pipelines.questions import ask
 from recsys.pipelines.train import fit
 from recsys.ranking import BUILT_IN, Request, describe

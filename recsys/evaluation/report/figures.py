@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from recsys.evaluation.report import plots
-from recsys.evaluation.report.document import (
+from recsys.evaluation.report.looks import looks
+from recsys.evaluation.report.numbers import between, number, percent
+from recsys.evaluation.report.reading import (
     Document,
     interval_of,
     main_comparison,
     main_measure,
     measures,
 )
-from recsys.evaluation.report.looks import looks
-from recsys.evaluation.report.numbers import between, number, percent
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from recsys.evaluation.report.canvas import (
     text_layers,
     up_scale,
 )
-from recsys.evaluation.report.document import Document
 from recsys.evaluation.report.looks import Look
+from recsys.evaluation.report.reading import Document
 
 
 def lines_plot(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
 
-from recsys.evaluation.report.document import Document
+from recsys.evaluation.report.reading import Document
 
 # Colours are variables of the page's style, so that one drawing serves light, dark and paper.
 INK = "currentColor"

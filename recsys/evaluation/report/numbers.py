@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from recsys.evaluation.report.document import Interval
+from recsys.evaluation.report.reading import Interval
 
 ABSENT = "–"
 THIN = "\u202f"

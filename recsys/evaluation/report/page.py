@@ -8,20 +8,20 @@ from typing import Any
 
 from recsys.errors import ConfigError, DataError
 from recsys.evaluation.report import tables
-from recsys.evaluation.report.document import (
-    Document,
-    clean,
-    interval_of,
-    main_comparison,
-    main_measure,
-    span,
-)
 from recsys.evaluation.report.numbers import (
     between,
     count,
     number,
     percent,
     percent_between,
+)
+from recsys.evaluation.report.reading import (
+    Document,
+    clean,
+    interval_of,
+    main_comparison,
+    main_measure,
+    span,
 )
 from recsys.evaluation.report.tables import Group, Table
 

@@ -21,9 +21,9 @@ from recsys.evaluation.report.canvas import (
     sized,
     text_layers,
 )
-from recsys.evaluation.report.document import Document, interval_of, span
 from recsys.evaluation.report.looks import ACCENT, BAD, FAINT, INK, MUTED, PAPER, Look
 from recsys.evaluation.report.numbers import between, count, number, percent
+from recsys.evaluation.report.reading import Document, interval_of, span
 
 ROW = 24
 """Pixels from a row to the next."""

@@ -4,13 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recsys.evaluation.report.document import (
-    Document,
-    interval_of,
-    main_measure,
-    measures,
-    span,
-)
 from recsys.evaluation.report.numbers import (
     ABSENT,
     between,
@@ -23,6 +16,13 @@ from recsys.evaluation.report.numbers import (
     share,
     signed,
     signed_between,
+)
+from recsys.evaluation.report.reading import (
+    Document,
+    interval_of,
+    main_measure,
+    measures,
+    span,
 )
 
 Cell = Callable[[Document], str]
