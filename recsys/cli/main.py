@@ -19,6 +19,7 @@ from recsys.cli.recommend import recommend
 from recsys.cli.schema import schema
 from recsys.cli.segment import segment
 from recsys.cli.serve import serve
+from recsys.cli.simulate import simulate
 from recsys.cli.train import train
 from recsys.cli.validate import validate
 from recsys.errors import RecsysError
@@ -30,7 +31,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (init, schema, validate, segment, train, recommend, evaluate, compare, serve, demo):
+for command in (
+    init,
+    schema,
+    validate,
+    segment,
+    train,
+    recommend,
+    evaluate,
+    compare,
+    serve,
+    simulate,
+    demo,
+):
     app.command()(command)
 app.add_typer(models.app, name="models")
 

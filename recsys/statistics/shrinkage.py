@@ -279,7 +279,8 @@ def shrink_over_grid(
         sd=np.sqrt(chances @ (sds**2 + (means - mean) ** 2)),
         low=low,
         high=high,
-        below=chances @ ndtr(-means / sds),
+        # The chances add up to 1 but for rounding.
+        below=np.minimum(chances @ ndtr(-means / sds), 1.0),
         pull=chances @ pulls,
         common=common,
         common_error=math.sqrt(float(chances @ (1 / totals + (centres - common) ** 2))),

@@ -65,7 +65,7 @@ def test_show(ask: Any, shop: Path, versions: list[str]) -> None:
     document = ask("models", "show", versions[0], "--format", "json", shop=shop).json
     assert document["version"] == versions[0]
     assert document["rows"] == {"events": 14302, "users": 301, "items": 240}
-    assert document["window"]["last"] == "2024-06-29T16:23:41Z"
+    assert document["window"]["last"] == "2024-06-29T21:12:54Z"
     shown = ask("models", "show", versions[0], shop=shop)
     assert document["content_id"] in shown.out
     assert "item_columns" in shown.out

@@ -49,7 +49,7 @@ def test_training_twice_changes_nothing(ask: Any, shop: Path) -> None:
     after = everything(shop)
     pd.testing.assert_frame_equal(before[0], after[0])
     pd.testing.assert_frame_equal(before[1], after[1])
-    assert before[2] == after[2] == parse_time("2024-06-29T16:23:41Z")
+    assert before[2] == after[2] == parse_time("2024-06-29T21:12:54Z")
 
 
 def test_neither_paths_nor_the_order_of_rows_are_content(
@@ -113,7 +113,7 @@ def test_what_cannot_be_done(
 @pytest.mark.parametrize(
     ("more", "code", "said"),
     [
-        ('[interactions]\ntarget = ["cart"]\n', 3, "no event is a target (cart); there are "),
+        ('[interactions]\ntarget = ["click"]\n', 3, "no event is a target (click); there are "),
         ("[interactions.event_weights]\nview = 0\n", 3, "no event has a positive weight"),
         ('[state]\nurl = "sqlite:///:memory:"\n', 4, "names no plain file"),
         ('[store]\npath = "events.csv"\n', 4, "cannot be "),

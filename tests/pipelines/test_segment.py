@@ -1,5 +1,6 @@
 """Memberships of everyone, with sizes."""
 
+import numpy as np
 import pytest
 
 from recsys.errors import ConfigError
@@ -11,7 +12,7 @@ def test_sizes_count_and_weigh_every_segment(shop, config, tables):
     sizes = segmented.sizes()
     ages = sizes[sizes["axis"] == "age"].set_index("segment")["users"].to_dict()
     assert ages == tables.users["age"].value_counts().to_dict()
-    assert (sizes["share"] * 60 == sizes["weight"]).all()
+    np.testing.assert_allclose(sizes["share"] * 60, sizes["weight"], rtol=1e-12)
     by_axis = sizes.groupby("axis")["weight"].sum()
     assert by_axis["lifecycle"] == 60
     assert by_axis["taste"] <= 60 + 1e-9

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -135,6 +135,7 @@ def test_bounds_hold_the_promised_posterior(confidence):
 
 
 @settings(max_examples=40, deadline=None)
+@example([(0.0, 0.25), (-3.0, 0.25)])
 @given(GROUPS)
 def test_a_shrunken_effect_lies_between_its_own_and_the_rest(groups):
     y, se = np.array(groups).T

@@ -1,0 +1,7 @@
+"""A shop with known truth: seeded, of any size, written as Parquet."""
+
+from recsys.simulation.config import SimulationConfig
+from recsys.simulation.simulate import Simulated, simulate
+from recsys.simulation.truth import Truth
+
+__all__ = ["Simulated", "SimulationConfig", "Truth", "simulate"]
