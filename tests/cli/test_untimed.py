@@ -52,4 +52,14 @@ def test_it_trains_and_recommends(ask: Any, untimed: Path, tmp_path: Path) -> No
 def test_the_temporal_protocol_says_why_it_cannot_be(ask: Any, untimed: Path) -> None:
     answer = ask("evaluate", shop=untimed)
     assert answer.code == 2
-    assert f"the temporal protocol needs times; {NOTE}" in answer.err
+    assert f"[evaluation] protocol = 'temporal' needs times; {NOTE}" in answer.err
+    assert "use protocol = 'holdout_users' or 'given'" in answer.err
+
+
+def test_users_can_be_held_out_without_times(ask: Any, untimed: Path) -> None:
+    with (untimed / "recsys.toml").open("a", encoding="utf-8") as config:
+        config.write('[evaluation]\nprotocol = "holdout_users"\nusers = 20\n')
+    answer = ask("evaluate", "--variant", "popular", "--format", "json", shop=untimed)
+    assert answer.code == 0
+    assert answer.json["counts"]["held_out_users"] == 20
+    assert any(NOTE in note for note in answer.json["notes"])

@@ -73,7 +73,10 @@ def test_an_unknown_key_names_its_table_and_the_nearest_key(text: str, said: str
         ("[evaluation]\nk = []\n", "[evaluation] k = []: "),
         ("[evaluation]\ncut = 'soon'\n", "cut 'soon' is not an ISO 8601 time"),
         ("[evaluation]\ntest_window = '1 month'\n", "test_window '1 month' is not a duration"),
-        ("[evaluation]\nprotocol = 'given'\n", "[evaluation] protocol = 'given': "),
+        ("[evaluation]\nprotocol = 'sampled'\n", "[evaluation] protocol = 'sampled': "),
+        ("[evaluation]\nprotocol = 'given'\n", "[evaluation] protocol = 'given' needs targets"),
+        ("[evaluation]\nmeasure = 'ndgc'\n", "[evaluation] measure = 'ndgc': "),
+        ("[evaluation]\nreveal = [1]\n", "[evaluation] reveal is not read by protocol"),
         ("[variants.mine]\nsignals = []\n", "[variants.mine] signals = []: "),
         (
             "[variants.mine]\nsignals = ['als']\nrepeat = 'nevr'\n",

@@ -48,9 +48,15 @@ def test_an_empty_catalogue() -> None:
 
 def test_an_event_without_an_item_is_no_target() -> None:
     events = pd.DataFrame(
-        {"user_id": ["a", "b"], "item_id": ["x", None], "event": "search", "quantity": 1.0},
+        {
+            "user_id": ["a", "b"],
+            "item_id": ["x", None],
+            "event": "search",
+            "quantity": 1.0,
+            "amount": 0,
+        },
         dtype=object,
-    ).astype({"quantity": "float64"})
+    ).astype({"quantity": "float64", "amount": "Int64"})
     targets = bought_between(nw.from_native(events).lazy(), ["search"], Vocabulary(["x"]))
     assert targets.users.ids.tolist() == ["a"]
 

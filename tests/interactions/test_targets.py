@@ -28,11 +28,14 @@ def test_targets_are_distinct_purchases_and_unknown_items_count():
             "item_id": ["y", "x", "y", "new", "z", "x"],
             "event": ["purchase", "purchase", "purchase", "purchase", "view", "purchase"],
             "quantity": [1.0, None, 2.0, 1.0, 1.0, 0.0],
+            "amount": [250, 100, 300, 50, 70, 0],
         }
     )
     targets = bought_between(nw.from_native(events).lazy(), ["purchase"], ITEMS)
     assert targets.users.ids.tolist() == ["a", "b"]
     assert [sorted(items.tolist()) for items in targets.by_user()] == [[0], [-1, 1]]
+    paid = dict(zip(targets.items.tolist(), targets.amounts.tolist(), strict=True))
+    assert paid == {0: 100, 1: 550, -1: 50}
 
 
 def histories_of(rows):

@@ -103,7 +103,7 @@ def test_from_files_to_lists(folder: Path, capsys: pytest.CaptureFixture[str]) -
     judged = json.loads(capsys.readouterr().out)["variants"]
     assert judged["segment_aware"]["mean"]["ndcg@10"] > 2 * judged["popular"]["mean"]["ndcg@10"]
     assert {path.name for path in (folder / "report").iterdir()} == {
-        *("report.json", "popular.parquet", "segment_aware.parquet")
+        *("report.json", "report.html", "segments.parquet", "users", "lists")
     }
     assert {path.name for path in folder.iterdir()} == {
         *("events.csv", "users.csv", "items.csv", "recsys.toml", "lists.parquet"),
