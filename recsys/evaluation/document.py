@@ -46,7 +46,7 @@ def document(
     versions
         Of the libraries that did the arithmetic.
     """
-    results = outcome.results()
+    results = outcome.results
     first = comparisons[0].document() if comparisons else {}
     return {
         "title": title,
@@ -64,7 +64,7 @@ def document(
         "curve": _curve(outcome, measure),
         "runs": _runs(outcome, measure),
         "audit": _audit(outcome),
-        "question": outcome.question(),
+        "question": outcome.question,
         "definitions": _definitions(results),
         "libraries": [asdict(row) for row in LIBRARIES],
         "versions": dict(versions),

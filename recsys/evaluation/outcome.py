@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from recsys.evaluation.comparison import Result
 from recsys.evaluation.judging import Judged
 from recsys.evaluation.leakage import Audit
-from recsys.types import Ids
+from recsys.types import Ids, Indices
 
 
 @dataclass(frozen=True)
@@ -93,19 +94,27 @@ class Outcome:
             [run.judged[self.names[0]].per_user.index for run in self._by_knowledge()],
         )
 
+    @cached_property
+    def items(self) -> Ids:
+        """Every item of some run's catalogue, sorted: what the pooled lists refer to."""
+        return np.unique(np.concatenate([run.items for run in self.runs]))
+
+    @cached_property
     def results(self) -> dict[str, Result]:
-        """Return each recommender pooled over the runs: a user's value is her mean over them."""
+        """Each recommender pooled over the runs: a user's value is her mean over them."""
         return {name: self._pooled(name) for name in self.names}
 
+    @cached_property
     def question(self) -> dict[str, str]:
-        """Return digests of what two results must share to be compared."""
-        words = [str(sorted(self.protocol.items())), str(self.ks)]
-        judged = [run.judged[self.names[0]].per_user for run in self.runs]
-        users = [str(one) for values in judged for one in values["n_rel"].items()]
+        """Digests of what two results must share to be compared; seeds ask nothing new."""
+        asked = {(run.origin, run.reveal): run for run in self.runs}
+        targets = [run.judged[self.names[0]].per_user["n_rel"] for run in asked.values()]
+        words = [str(sorted(self.protocol.items())), str(self.ks), *map(str, asked)]
+        users = [part for of in targets for part in (*of.index, *of.to_numpy().astype(str))]
         return {
-            "protocol": _digest([*words, *(f"{run.origin} {run.reveal}" for run in self.runs)]),
+            "protocol": _digest(words),
             "users": _digest(users),
-            "catalogue": _digest(identifier for run in self.runs for identifier in run.items),
+            "catalogue": _digest([name for run in asked.values() for name in run.items.tolist()]),
         }
 
     def _by_knowledge(self) -> list[Run]:
@@ -113,17 +122,28 @@ class Outcome:
         return sorted(self.runs, key=lambda run: -(run.reveal or 0))
 
     def _pooled(self, name: str) -> Result:
-        runs = self._by_knowledge()
-        judged = [run.judged[name] for run in runs]
+        judged = [run.judged[name] for run in self._by_knowledge()]
+        per_user = pool([one.per_user for one in judged])
         return Result(
             name=name,
             digest=self.digests.get(name),
-            question=self.question(),
-            per_user=pool([one.per_user for one in judged]),
-            lists=judged[0].lists[:, : max(self.ks)],
+            question=self.question,
+            per_user=per_user,
+            lists=self._lists(name, per_user.index),
             overall=_mean_of(judged),
             runs=self._means(name),
         )
+
+    def _lists(self, name: str, users: "pd.Index[str]") -> Indices:
+        """Return each user's list of the first run that asks about her."""
+        lists = np.full((len(users), max(self.ks)), -1, dtype=np.int64)
+        for run in reversed(self._by_knowledge()):
+            judged = run.judged[name]
+            places = np.append(np.searchsorted(self.items, run.items), -1)
+            depth = min(judged.lists.shape[1], lists.shape[1])
+            rows = users.get_indexer(judged.per_user.index)
+            lists[rows, :depth] = places[judged.lists[:, :depth]]
+        return lists
 
     def _means(self, name: str) -> pd.DataFrame:
         """Return the mean of every measure by origin and seed."""
@@ -180,7 +200,4 @@ def _mean_of(judged: Sequence[Judged]) -> dict[str, float]:
 
 
 def _digest(texts: Iterable[str]) -> str:
-    found = sha256()
-    for text in texts:
-        found.update(str(text).encode() + b"\x1f")
-    return found.hexdigest()
+    return sha256("\x1f".join(texts).encode()).hexdigest()

@@ -44,13 +44,13 @@ def write_outcome(outcome: Outcome, text: str, folder: Path) -> None:
     DataError
         When the folder cannot be written.
     """
-    items = outcome.runs[0].items
+    items = outcome.items
     try:
         for part in ("users", "lists"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         (folder / REPORT).write_text(text, encoding="utf-8")
         outcome.memberships.to_parquet(folder / "segments.parquet", index=False)
-        for name, result in outcome.results().items():
+        for name, result in outcome.results.items():
             result.per_user.reset_index().to_parquet(_file(folder, "users", name), index=False)
             rows = _rows(result.lists, result.per_user.index, items)
             rows.to_parquet(_file(folder, "lists", name), index=False)

@@ -62,7 +62,7 @@ def report_on(
         What the verdict is about: its p value stands for itself. Default: the verdict is about
         ``[service] default_variant``, and p values are adjusted over all candidates.
     """
-    results = outcome.results()
+    results = outcome.results
     groups = groups_of(outcome.memberships, next(iter(results.values())).per_user)
     against = baseline or config.evaluation.baseline
     first = candidate or config.service.default_variant

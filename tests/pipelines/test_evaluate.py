@@ -184,24 +184,33 @@ def test_a_user_counts_once_however_often_she_is_asked_about(shop, make_config):
         ("2024-05-18", 1),
         ("2024-05-18", 2),
     ]
-    pooled = found.results()["als"].per_user
+    pooled = found.results["als"].per_user
     each = [run.judged["als"].per_user["ndcg@10"] for run in found.runs]
     expected = pd.concat(each).groupby(level=0).mean()
     pd.testing.assert_series_equal(pooled["ndcg@10"].sort_index(), expected)
-    runs = found.results()["als"].runs
+    # Her list is that of the newest cut that asks about her, and speaks of the same items.
+    lists = found.results["als"].lists
+    for number in (3, 1):
+        run = found.runs[number - 1]
+        mine = run.judged["als"]
+        rows = pooled.index.get_indexer(mine.per_user.index)
+        new = rows >= (0 if number == 1 else len(found.runs[0].judged["als"].per_user))
+        shown = found.items[lists[rows[new]]]
+        assert (shown == run.items[mine.lists[new][:, :10]]).all() and new.any()
+    runs = found.results["als"].runs
     assert runs["seed"].tolist() == [1, 2, 1, 2]
     assert runs["ndcg@10"].tolist() == pytest.approx([one.mean() for one in each])
-    popular = found.results()["popular"].runs
+    popular = found.results["popular"].runs
     assert popular["ndcg@10"][0] == popular["ndcg@10"][1] != popular["ndcg@10"][2]
 
 
 def test_one_cut_is_told_from_another_and_seeds_are_not_new_questions(shop, make_config):
     def question(**evaluation):
         config = small(make_config, **{**CUT, **evaluation})
-        return evaluate(shop, config, config.chosen(["popular"])).question()
+        return evaluate(shop, config, config.chosen(["popular"])).question
 
     first = question()
-    assert question(seeds=[7]) == first
+    assert question(seeds=[7]) == question(seeds=[7, 8]) == first
     other = question(cut="2024-05-25")
     assert {name for name in first if other[name] != first[name]} >= {"protocol", "users"}
     assert question(k=[3])["protocol"] != first["protocol"]
@@ -217,7 +226,7 @@ def test_the_more_is_revealed_the_better_own_purchases_are_known(shop, make_conf
     # Nothing of her: the popular list of the others.
     assert curve[0] == by_reveal[0]["popular"].means()["ndcg@10"]
     assert {tuple(judged["popular"].per_user.index) for judged in by_reveal.values()} == {
-        tuple(found.results()["popular"].per_user.index)
+        tuple(found.results["popular"].per_user.index)
     }
 
 
@@ -230,7 +239,7 @@ def test_attributes_of_a_held_out_user_stay_and_her_habits_do_not(shop, make_con
     found_ages = rows[rows["axis"] == "age"].set_index("user_id")["segment"]
     assert found_ages.to_dict() == ages.to_dict()
     assert set(rows["axis"]) == {"age"}  # without events: no lifecycle, no spending, no taste
-    assert (found.results()["popular"].per_user["history"] == 0).all()
+    assert (found.results["popular"].per_user["history"] == 0).all()
 
 
 def test_files_of_lists_answer_one_question_only(shop, make_config):
