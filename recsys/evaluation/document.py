@@ -78,7 +78,7 @@ def _counts(outcome: Outcome, results: Mapping[str, Result]) -> Json:
     }
     outside = {name: n for run in outcome.runs for name, n in run.listed_outside.items()}
     return {
-        **outcome.runs[0].counts,
+        **outcome.main.counts,
         "users_without_a_list": without,
         "listed_outside_catalogue": outside,
     }

@@ -87,6 +87,11 @@ class Outcome:
         return list(self.runs[0].judged)
 
     @property
+    def main(self) -> Run:
+        """The run that a reader has in mind: the newest cut, and the most that is revealed."""
+        return self._by_knowledge()[0]
+
+    @property
     def memberships(self) -> pd.DataFrame:
         """Of every asked user, as known in the first run that asks about her."""
         return _first_of_each(
