@@ -8,7 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from recsys.cli.evaluate import print_report
-from recsys.cli.options import DEFAULT_CONFIG, ConfigPath, OutputFormat, read_config
+from recsys.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigPath,
+    OutputFormat,
+    ReportFolder,
+    read_config,
+)
 from recsys.cli.output import Format, print_json, print_table, progress_bar, say, to_json
 from recsys.config import RecsysConfig
 from recsys.errors import CheckError, ConfigError
@@ -39,9 +45,7 @@ def compare(
         Required | None,
         typer.Option(help="Leave with exit code 6 unless the candidate is better."),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="A folder for the report and the values of every user.")
-    ] = None,
+    output: ReportFolder = None,
     format: OutputFormat = Format.TEXT,
 ) -> None:
     """Say which of two rankings is better, and for whom."""

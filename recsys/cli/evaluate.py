@@ -1,12 +1,17 @@
 """``recsys evaluate``: the offline protocol; a table, JSON, files and an HTML report."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from recsys.cli.options import DEFAULT_CONFIG, ConfigPath, OutputFormat, read_config
+from recsys.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigPath,
+    OutputFormat,
+    ReportFolder,
+    read_config,
+)
 from recsys.cli.output import Format, print_json, print_table, progress_bar, say, to_json
 from recsys.evaluation import BINS
 from recsys.pipelines.evaluate import evaluate as run
@@ -33,9 +38,7 @@ def evaluate(
             "unless a --variant is named too."
         ),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="A folder for the report and the values of every user.")
-    ] = None,
+    output: ReportFolder = None,
     format: OutputFormat = Format.TEXT,
 ) -> None:
     """Learn before the cut, rank, and judge the lists by what followed."""

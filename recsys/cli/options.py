@@ -26,6 +26,10 @@ AsOf = Annotated[
     str | None,
     typer.Option("--as-of", help="Use nothing at or after this time. Default: after all events."),
 ]
+ReportFolder = Annotated[
+    Path | None,
+    typer.Option("--output", help="A folder for the report and the values of every user."),
+]
 DEFAULT_CONFIG = Path("recsys.toml")
 
 
