@@ -21,7 +21,7 @@ from recsys.errors import CheckError, ConfigError
 from recsys.evaluation import Comparison, is_stored, read_results
 from recsys.pipelines.evaluate import evaluate, with_baselines
 from recsys.pipelines.ingest import open_evaluated
-from recsys.pipelines.lists import Lists, read_lists
+from recsys.pipelines.lists import GivenLists, read_lists
 from recsys.pipelines.report import compare_stored, report_on, write_report
 
 
@@ -101,7 +101,7 @@ def _compare_anew(
     return report.comparisons[0]
 
 
-def _named(name: str) -> Lists:
+def _named(name: str) -> GivenLists:
     """Read a file of lists.
 
     Raises

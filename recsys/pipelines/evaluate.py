@@ -14,7 +14,7 @@ from recsys.events.schema import USER_ID
 from recsys.events.shop import Shop
 from recsys.pipelines.asked import Described, Learnt, counts, describe_asked, learn
 from recsys.pipelines.audit import audit_question
-from recsys.pipelines.lists import Lists
+from recsys.pipelines.lists import GivenLists
 from recsys.pipelines.progress import Progress, silent
 from recsys.pipelines.questions import ask, data_words
 from recsys.pipelines.train import Trained
@@ -40,7 +40,7 @@ def evaluate(
     config: RecsysConfig,
     variants: Sequence[Variant],
     *,
-    lists: Sequence[Lists] = (),
+    lists: Sequence[GivenLists] = (),
     trained: Trained | None = None,
     progress: Progress = silent,
 ) -> Outcome:
@@ -120,7 +120,7 @@ def _runs(
     learnt: Learnt,
     parts: Sequence[Described],
     variants: Sequence[Variant],
-    files: Sequence[Lists],
+    files: Sequence[GivenLists],
     progress: Progress,
 ) -> list[Run]:
     """Judge every recommender on every part of a question."""
@@ -172,10 +172,12 @@ def _lists(learnt: Learnt, customers: Customers, variant: Variant, depth: int) -
     return lists
 
 
-def _judge_file(file: Lists, part: Described, config: RecsysConfig) -> tuple[Judged, int]:
+def _judge_file(file: GivenLists, part: Described, config: RecsysConfig) -> tuple[Judged, int]:
     ks, items = config.evaluation.k, part.items
     laid = lay_out(file.rows, part.targets, items, max(ks))
-    whole = lay_out(file.rows, part.targets, items, _longest(file.rows))
+    longest = _longest(file.rows)
+    deeper = longest > max(ks)
+    whole = lay_out(file.rows, part.targets, items, longest) if deeper else laid
     judged = judge(laid.lists, part.targets, part.background, ks=ks, explore=whole.lists)
     return judged, laid.outside
 
@@ -184,7 +186,7 @@ def _longest(rows: pd.DataFrame) -> int:
     return int(rows.groupby(USER_ID).size().max()) if len(rows) else 1
 
 
-def _check_lists(lists: Sequence[Lists], questions: Sequence[Question]) -> None:
+def _check_lists(lists: Sequence[GivenLists], questions: Sequence[Question]) -> None:
     """Refuse one file of lists for several questions: each would need lists of its own."""
     if lists and (len(questions) > 1 or len(questions[0].asked) > 1):
         raise ConfigError(

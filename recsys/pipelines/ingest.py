@@ -1,7 +1,12 @@
 """Read what the config names, and judge every row."""
 
+import duckdb
+
 from recsys.config import RecsysConfig
 from recsys.engines import connect
+from recsys.errors import DataError
+from recsys.events import mapping
+from recsys.events.readers import open_source
 from recsys.events.schema import EVENT_TYPES
 from recsys.events.shop import Shop, read_shop
 from recsys.events.times import parse_time
@@ -40,3 +45,21 @@ def open_shop(config: RecsysConfig) -> Shop:
     """
     data = config.data
     return read_shop(connect(), data.events, intake_of(config), users=data.users, items=data.items)
+
+
+def open_columns(
+    path: str, *names: str
+) -> tuple[duckdb.DuckDBPyRelation, dict[str, mapping.Column]]:
+    """Open a file that is no shop's own, such as lists or targets, with the columns it must have.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read, or a column is missing.
+    """
+    relation = open_source(connect(), path, "file")
+    columns = mapping.source_columns(relation.columns, relation.types)
+    missing = [name for name in names if name not in columns]
+    if missing:
+        raise DataError(f"{path!r} has no column {', '.join(missing)}; it has {', '.join(columns)}")
+    return relation, columns

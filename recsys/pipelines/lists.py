@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from recsys.engines import connect
 from recsys.errors import DataError
 from recsys.events import mapping
-from recsys.events.readers import open_source
 from recsys.events.schema import ITEM_ID, USER_ID
+from recsys.pipelines.ingest import open_columns
 
 RANK = "rank"
 
 
 @dataclass(frozen=True)
-class Lists:
+class GivenLists:
     """Another recommender's lists.
 
     Attributes
@@ -30,7 +29,7 @@ class Lists:
     rows: pd.DataFrame
 
 
-def read_lists(path: str) -> Lists:
+def read_lists(path: str) -> GivenLists:
     """Read another recommender's ``user_id, item_id, rank``.
 
     Raises
@@ -39,11 +38,7 @@ def read_lists(path: str) -> Lists:
         When a column is missing, a row lacks an id or a whole number as its rank, or a list holds
         an item or a rank twice.
     """
-    relation = open_source(connect(), path, "recommendations")
-    columns = mapping.source_columns(relation.columns, relation.types)
-    missing = [name for name in (USER_ID, ITEM_ID, RANK) if name not in columns]
-    if missing:
-        raise DataError(f"{path!r} has no column {', '.join(missing)}; it has {', '.join(columns)}")
+    relation, columns = open_columns(path, USER_ID, ITEM_ID, RANK)
     ids = [f"{mapping.identifier(columns[name])} AS {name}" for name in (USER_ID, ITEM_ID)]
     rank = f"TRY_CAST({RANK} AS BIGINT) AS {RANK}"
     lists: pd.DataFrame = relation.select(", ".join([*ids, rank])).df()
@@ -60,4 +55,4 @@ def read_lists(path: str) -> Lists:
                 f"{path!r}: {repeated:,} rows repeat {other} in the same user's list; "
                 "leave them out"
             )
-    return Lists(Path(path).stem, lists)
+    return GivenLists(Path(path).stem, lists)

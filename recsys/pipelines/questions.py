@@ -1,18 +1,17 @@
 """What the configured protocol asks of a shop, with the files that it names."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from recsys.config import RecsysConfig
-from recsys.engines import connect, quote
+from recsys.engines import quote
 from recsys.errors import DataError
 from recsys.evaluation.protocols import Question, given, split
 from recsys.events import mapping
-from recsys.events.readers import open_source
 from recsys.events.schema import AMOUNT, ITEM_ID, USER_ID
 from recsys.events.shop import Shop
+from recsys.pipelines.ingest import open_columns
 
 
 def ask(shop: Shop, config: RecsysConfig) -> list[Question]:
@@ -48,11 +47,7 @@ def read_columns(path: str, *names: str, optional: tuple[str, ...] = ()) -> pd.D
     DataError
         When one is missing, or a row lacks an id.
     """
-    relation = open_source(connect(), path, Path(path).stem)
-    columns = mapping.source_columns(relation.columns, relation.types)
-    missing = [name for name in names if name not in columns]
-    if missing:
-        raise DataError(f"{path!r} has no column {', '.join(missing)}; it has {', '.join(columns)}")
+    relation, columns = open_columns(path, *names)
     read = [f"{mapping.identifier(columns[name])} AS {quote(name)}" for name in names]
     read += [f"{mapping.money(columns[n])} AS {quote(n)}" for n in optional if n in columns]
     table: pd.DataFrame = relation.select(", ".join(read)).df()

@@ -9,7 +9,7 @@ from recsys.events.schema import MICROSECONDS_PER_DAY
 from recsys.events.times import format_time, parse_time
 from recsys.pipelines.evaluate import evaluate
 from recsys.pipelines.ingest import open_evaluated
-from recsys.pipelines.lists import Lists
+from recsys.pipelines.lists import GivenLists
 from recsys.pipelines.report import report_on
 from recsys.simulation import SimulationConfig, Truth, simulate
 
@@ -33,7 +33,7 @@ def report(tmp_path_factory):
     users = pd.read_parquet(folder / "users.parquet")["user_id"].tolist()
     truth, strangers = true_lists(users, cut)
     variants = config.chosen(["popular", "popular_by_segment", "als", "segment_aware"])
-    files = [Lists("truth", truth), Lists("strangers", strangers)]
+    files = [GivenLists("truth", truth), GivenLists("strangers", strangers)]
     return report_on(evaluate(shop, config, variants, lists=files), config).document
 
 

@@ -8,7 +8,7 @@ from recsys.errors import ConfigError, DataError
 from recsys.evaluation import BINS
 from recsys.pipelines.evaluate import evaluate, with_baselines
 from recsys.pipelines.ingest import open_evaluated
-from recsys.pipelines.lists import Lists
+from recsys.pipelines.lists import GivenLists
 from recsys.pipelines.questions import ask
 from recsys.pipelines.train import fit
 from recsys.ranking import BUILT_IN, Request, describe
@@ -84,7 +84,7 @@ def test_lists_in_a_file_are_judged_as_the_variant_is(
     mine = outcome.runs[0].judged[name]
     rows = lists_of(shop, learnt, cut, mine.per_user.index, variant)
     shuffled = rows.sample(frac=1.0, random_state=1)
-    other = evaluate(shop, judged_config, [], lists=[Lists("file", shuffled)])
+    other = evaluate(shop, judged_config, [], lists=[GivenLists("file", shuffled)])
     theirs = other.runs[0].judged["file"]
     # A list of ten says nothing of what it would have gone on with.
     same = [one for one in mine.per_user if not str(one).startswith("explore_")]
@@ -97,7 +97,7 @@ def test_lists_in_a_file_are_judged_as_the_variant_is(
 
 def test_variants_and_files_stand_in_one_table(shop, judged_config, learnt, cut, variants):
     rows = lists_of(shop, learnt, cut, ["0001", "0002"], variants[0])
-    files = [Lists("theirs", rows)]
+    files = [GivenLists("theirs", rows)]
     found = evaluate(shop, judged_config, variants, lists=files, trained=learnt)
     assert found.names == [*NAMES, "theirs"]
     assert found.digests["popular"] == variants[0].digest and "theirs" not in found.digests
@@ -244,7 +244,7 @@ def test_attributes_of_a_held_out_user_stay_and_her_habits_do_not(shop, make_con
 
 def test_files_of_lists_answer_one_question_only(shop, make_config):
     config = small(make_config, **CUT, origins=2)
-    lists = Lists("theirs", pd.DataFrame({"user_id": ["a"], "item_id": ["b"], "rank": [1]}))
+    lists = GivenLists("theirs", pd.DataFrame({"user_id": ["a"], "item_id": ["b"], "rank": [1]}))
     with pytest.raises(ConfigError, match="one file of lists answers one question"):
         evaluate(shop, config, [], lists=[lists])
 

@@ -1,10 +1,10 @@
 """Quality floors on real data, and our measures held against a scorer that knows nothing of us."""
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -32,13 +32,8 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="module")
-def protocols() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "quality" / "protocols.py"
-    spec = importlib.util.spec_from_file_location("protocols", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def protocols(benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark("quality/protocols")
 
 
 @pytest.mark.parametrize("name", BEST_PEER)

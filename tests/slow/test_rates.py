@@ -1,7 +1,6 @@
 """How often intervals, claims and verdicts are right: the small form of the calibration study."""
 
-import importlib.util
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -10,13 +9,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def study() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "quality" / "comparison.py"
-    spec = importlib.util.spec_from_file_location("comparison", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def study(benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark("quality/comparison")
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say(study: ModuleType) -> None:
