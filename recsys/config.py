@@ -1,6 +1,5 @@
 """The one config file: each room's own frozen config, assembled from ``recsys.toml``."""
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,11 +10,13 @@ from pydantic import Field, ValidationError, model_validator
 from recsys.bundle import StoreConfig
 from recsys.errors import ConfigError
 from recsys.evaluation.config import EvaluationConfig
-from recsys.events.config import DataConfig
+from recsys.events.config import FILES, DataConfig
 from recsys.interactions import InteractionsConfig
 from recsys.models import ModelConfig
 from recsys.ranking import BUILT_IN, Recipe, Variant, variants
 from recsys.segments import KINDS, AxisConfig
+from recsys.segments.axis import nearest
+from recsys.segments.presets import Expanded, expand, preset_names
 from recsys.state import StateConfig
 from recsys.types import Config
 
@@ -51,7 +52,7 @@ class RecsysConfig(Config):
         if self.service.default_variant not in known:
             name = self.service.default_variant
             raise ValueError(
-                f"[service] default_variant = {name!r} is no variant{_nearest(name, known)}"
+                f"[service] default_variant = {name!r} is no variant{nearest(name, known)}"
             )
         for name in self.segments:
             if not name.isidentifier() or name != name.lower():
@@ -79,7 +80,7 @@ class RecsysConfig(Config):
         every = self.every_variant()
         for name in names:
             if name not in every:
-                raise ConfigError(f"no variant {name!r}{_nearest(name, every)}")
+                raise ConfigError(f"no variant {name!r}{nearest(name, every)}")
         return [every[name] for name in names or every]
 
 
@@ -108,11 +109,13 @@ def load_config(path: str | Path) -> RecsysConfig:
 
 def parse_config(content: Mapping[str, Any], folder: Path, *, name: str = "config") -> RecsysConfig:
     """Build the config from a TOML document; see `load_config`."""
+    segments = Expanded({}, {})
     try:
-        config = RecsysConfig.model_validate(content)
+        segments = _expanded(content)
+        config = RecsysConfig.model_validate({**content, **segments.tables})
     except ValidationError as error:
         problems = "; ".join(_explain(problem) for problem in error.errors())
-        raise ConfigError(f"{name}: {problems}") from error
+        raise ConfigError(f"{name}: {_placed(problems, segments.places)}") from error
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error
     return _anchored(config, folder.resolve())
@@ -120,11 +123,49 @@ def parse_config(content: Mapping[str, Any], folder: Path, *, name: str = "confi
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the config, for editors."""
-    return RecsysConfig.model_json_schema()
+    schema = RecsysConfig.model_json_schema()
+    segments = schema["properties"]["segments"]
+    preset = {
+        "type": "object",
+        "properties": {
+            "preset": {"enum": list(preset_names()), "type": "string"},
+            "columns": {"type": "object", "additionalProperties": {"type": "string"}},
+            "without": {"type": "array", "items": {"type": "string"}},
+        },
+        "additionalProperties": {"type": "object"},
+        "required": ["preset"],
+    }
+    segments["additionalProperties"] = {"anyOf": [segments["additionalProperties"], preset]}
+    return schema
+
+
+def _expanded(content: Mapping[str, Any]) -> Expanded:
+    """Return ``segments`` with presets replaced by their axes; nothing where it is no table."""
+    tables = content.get("segments")
+    if not isinstance(tables, Mapping):
+        return Expanded({}, {})
+    found = expand(tables)
+    named = {name: _with_column(name, table) for name, table in found.tables.items()}
+    return Expanded({"segments": named}, found.places)
+
+
+def _with_column(name: str, table: Any) -> Any:
+    """Name the attribute that imported segments are kept in after their axis."""
+    if not isinstance(table, Mapping) or table.get("kind") != "imported":
+        return table
+    return {"column": f"imported:{name}", **table}
+
+
+def _placed(problems: str, places: Mapping[str, str]) -> str:
+    """Name the tables that the file has, in place of the axes that presets stand for."""
+    for name, place in places.items():
+        for end in ("]", "."):
+            problems = problems.replace(f"[segments.{name}{end}", f"[segments.{place}{end}")
+    return problems
 
 
 def _anchored(config: RecsysConfig, folder: Path) -> RecsysConfig:
-    data = _files_in(config.data, folder, ("events", "users", "items"))
+    data = _files_in(config.data, folder, FILES)
     store = config.store.model_copy(update={"path": str(folder / config.store.path)})
     url = config.state.url
     file = url.removeprefix(SQLITE_FILE)
@@ -132,7 +173,17 @@ def _anchored(config: RecsysConfig, folder: Path) -> RecsysConfig:
         url = SQLITE_FILE + str(folder / file)
     state = config.state.model_copy(update={"url": url})
     evaluation = _files_in(config.evaluation, folder, ("train", "targets", "catalogue"))
-    changed = {"data": data, "store": store, "state": state, "evaluation": evaluation}
+    segments = {
+        name: _files_in(axis, folder, ("file",)) if axis.kind == "imported" else axis
+        for name, axis in config.segments.items()
+    }
+    changed = {
+        "data": data,
+        "segments": segments,
+        "store": store,
+        "state": state,
+        "evaluation": evaluation,
+    }
     return config.model_copy(update=changed)
 
 
@@ -146,7 +197,7 @@ def _explain(problem: Any) -> str:
     kind, steps, value = problem["type"], problem["loc"], problem["input"]
     if kind == "extra_forbidden":
         table, keys = _place(steps[:-1])
-        return f"{_table(table)} {steps[-1]!r} is no key{_nearest(str(steps[-1]), keys)}"
+        return f"{_table(table)} {steps[-1]!r} is no key{nearest(str(steps[-1]), keys)}"
     place, _ = _place(steps)
     if kind == "missing":
         return f"{_table(place[:-1])} {place[-1]!r} is missing"
@@ -156,7 +207,7 @@ def _explain(problem: Any) -> str:
         return f"{_table(place)} 'kind' is missing; known are {', '.join(KINDS)}"
     if kind == "union_tag_invalid":
         tag = problem["ctx"]["tag"]
-        return f"{_table(place)} kind = {tag!r} is no kind of axis{_nearest(tag, KINDS)}"
+        return f"{_table(place)} kind = {tag!r} is no kind of axis{nearest(tag, KINDS)}"
     message = problem["msg"].removeprefix("Value error, ")
     if isinstance(value, Mapping):
         return f"{_table(place)} {message}" if place else str(message)
@@ -167,20 +218,15 @@ def _table(place: list[str]) -> str:
     return f"[{'.'.join(place)}]" if place else "at the top:"
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
-
-
 def _place(steps: Iterable[str | int]) -> tuple[list[str], list[str]]:
     """Return the steps that the file has too, and the keys of the table they lead to.
 
     The others are pydantic's own: which member of a union it tried.
     """
-    schema = json_schema()
+    schema = RecsysConfig.model_json_schema()
     node, place = schema, []
     for step in steps:
-        inside = node.get("properties", {}).get(step) or node.get("additionalProperties")
+        inside = _inside(node, step, schema)
         if inside:
             place.append(str(step))
         tagged = node.get("discriminator", {}).get("mapping", {}).get(step)
@@ -188,7 +234,16 @@ def _place(steps: Iterable[str | int]) -> tuple[list[str], list[str]]:
     return place, list(node.get("properties", {}))
 
 
+def _inside(node: dict[str, Any], step: str | int, schema: dict[str, Any]) -> Any:
+    """Return what a step leads to: a key of a table, or a table of a list."""
+    if isinstance(step, int):
+        table = _resolved(node.get("items", {}), schema)
+        return table if "properties" in table else None
+    return node.get("properties", {}).get(step) or node.get("additionalProperties")
+
+
 def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     while "$ref" in node:
         node = schema["$defs"][node["$ref"].rpartition("/")[2]]
-    return node
+    parts = [part for part in node.get("anyOf", ()) if part.get("type") != "null"]
+    return _resolved(parts[0], schema) if len(parts) == 1 else node

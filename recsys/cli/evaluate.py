@@ -63,15 +63,24 @@ def evaluate(
 
 
 def print_report(report: Report) -> None:
-    """Print the verdict, the means, and the measure of the verdict by activity."""
+    """Print the verdict, gaps between segments, the means, and the measure by activity."""
     found = report.document
     for comparison in report.comparisons[:1]:
         say(f"verdict: {comparison.document()['verdict']['sentence']}")
+    print_gaps(found)
     print_means(found)
     print_bins(found)
     print_counts(found)
     for note in found["notes"]:
         say(f"note: {note}")
+
+
+def print_gaps(found: Mapping[str, Any]) -> None:
+    """Say on which axes what the verdict is about serves segments apart, beyond chance."""
+    for one in found["fairness"][:1]:
+        for gap in one["gaps"]:
+            if gap["beyond_chance"]:
+                say(f"{one['variant']}: {gap['sentence']}")
 
 
 def print_means(found: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from recsys import __version__
 from recsys.cli import models
 from recsys.cli.compare import compare
 from recsys.cli.demo import demo
+from recsys.cli.doctor import doctor
 from recsys.cli.evaluate import evaluate
 from recsys.cli.exit_codes import OK, exit_code
 from recsys.cli.init import init
@@ -34,6 +35,7 @@ app = typer.Typer(
 for command in (
     init,
     schema,
+    doctor,
     validate,
     segment,
     train,

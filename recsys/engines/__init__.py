@@ -1,5 +1,5 @@
 """Scan, sort and aggregate large tables; an engine knows no models."""
 
-from recsys.engines.duckdb import connect, count, frame, literal, quote, rows
+from recsys.engines.duckdb import beside, connect, count, frame, held_here, literal, quote, rows
 
-__all__ = ["connect", "count", "frame", "literal", "quote", "rows"]
+__all__ = ["beside", "connect", "count", "frame", "held_here", "literal", "quote", "rows"]

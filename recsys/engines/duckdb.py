@@ -1,18 +1,22 @@
 """DuckDB: one connection per run, results that do not depend on threads or row order."""
 
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import narwhals as nw
+import pandas as pd
 
 
-def connect(*, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """Open an in-memory database that reads every time as UTC.
+def connect(*, threads: int | None = None, folder: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Open a database that reads every time as UTC.
 
     Parameters
     ----------
     threads
         Worker threads; by default one for each core.
+    folder
+        Where its tables lie, and what does not fit into memory; by default in memory.
     """
     settings: dict[str, str | bool | int | float | list[str]] = {
         "preserve_insertion_order": False,
@@ -24,7 +28,11 @@ def connect(*, threads: int | None = None) -> duckdb.DuckDBPyConnection:
     }
     if threads is not None:
         settings["threads"] = threads
-    connection = duckdb.connect(config=settings)
+    database = ":memory:"
+    if folder is not None:
+        database = str(folder / "shop.duckdb")
+        settings["temp_directory"] = str(folder / "spilled")
+    connection = duckdb.connect(database, config=settings)
     # Where the ICU extension is compiled in, times without an offset follow the machine's zone.
     if "TimeZone" in _settings(connection):
         connection.execute("SET TimeZone = 'UTC'")
@@ -60,3 +68,22 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """Write a text as an SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def beside(events: nw.LazyFrame[Any], table_beside: pd.DataFrame) -> nw.LazyFrame[Any]:
+    """Put a frame of pandas where `events` are, so that the two can be joined."""
+    native = events.to_native()
+    if isinstance(native, duckdb.DuckDBPyRelation):
+        # The relation knows its connection and does not tell it: a query on it runs there.
+        laid: Any = native.query("events", "SELECT * FROM table_beside")
+        joinable: nw.LazyFrame[Any] = nw.from_native(laid).lazy()
+        return joinable
+    return nw.from_native(table_beside).lazy()
+
+
+def held_here(events: nw.LazyFrame[Any], column: str) -> list[str] | None:
+    """Return the distinct values of a column of a frame of pandas; None where an engine has it."""
+    native = events.to_native()
+    if isinstance(native, duckdb.DuckDBPyRelation):
+        return None
+    return [str(value) for value in native[column].dropna().unique()]

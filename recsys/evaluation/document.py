@@ -7,11 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys.evaluation.breakdown import Groups, breakdown
+from recsys.evaluation.breakdown import Groups, breakdown, groups_of
 from recsys.evaluation.comparison import Comparison, Result
 from recsys.evaluation.definitions import DEFINITIONS, LIBRARIES
+from recsys.evaluation.fairness import (
+    FairnessSettings,
+    accuracy_gaps,
+    exposure_by_segment,
+    gap_sentence,
+    gaps_sentence,
+)
 from recsys.evaluation.judging import Judged
-from recsys.evaluation.outcome import Outcome
+from recsys.evaluation.outcome import Outcome, Run
 from recsys.statistics import mean_interval
 
 Json = dict[str, Any]
@@ -24,7 +31,7 @@ def document(
     *,
     title: str,
     measure: str,
-    min_users: int,
+    settings: FairnessSettings,
     versions: Mapping[str, str],
 ) -> Json:
     """Return everything an evaluation found as JSON.
@@ -41,8 +48,8 @@ def document(
         Of the report.
     measure
         ``<measure>@<k>`` that verdicts and breakdowns are about.
-    min_users
-        Fewer users in a segment are not read.
+    settings
+        How segments are held against each other; fewer than its `min_users` in one are not read.
     versions
         Of the libraries that did the arithmetic.
     """
@@ -58,9 +65,14 @@ def document(
         "data": dict(outcome.data),
         "counts": _counts(outcome, results),
         "variants": {
-            name: _variant(result, groups, measure, min_users) for name, result in results.items()
+            name: _variant(result, groups, measure, settings.min_users)
+            for name, result in results.items()
         },
         "comparisons": [comparison.document() for comparison in comparisons],
+        "fairness": [
+            _fairness(outcome, groups, name, measure, settings)
+            for name in ((first["candidate"], first["baseline"]) if first else results)
+        ],
         "curve": _curve(outcome, measure),
         "runs": _runs(outcome, measure),
         "audit": _audit(outcome),
@@ -97,6 +109,29 @@ def _variant(result: Result, groups: Groups, measure: str, min_users: int) -> Js
         "bins": {name: _records(judged.by_bin(name)) for name in judged.measures},
         "segments": _records(segments),
     }
+
+
+def _fairness(
+    outcome: Outcome, groups: Groups, name: str, measure: str, settings: FairnessSettings
+) -> Json:
+    """Tell whom a recommender serves worse, over all runs, and what it shows, in the main one."""
+    values = outcome.results[name].per_user[measure].to_numpy(dtype=np.float64)
+    gaps = _records(accuracy_gaps(values, groups, settings))
+    told = [gap_sentence(gap) if gap["segments"] >= 2 else None for gap in gaps]
+    return {
+        "variant": name,
+        "sentence": gaps_sentence(gaps),
+        "gaps": [{**gap, "sentence": one} for gap, one in zip(gaps, told, strict=True)],
+        "exposure": _exposure(outcome.main, name, settings),
+    }
+
+
+def _exposure(run: Run, name: str, settings: FairnessSettings) -> list[Json]:
+    if run.background is None:
+        return []
+    judged = run.judged[name]
+    groups = groups_of(run.memberships, judged.per_user)
+    return _records(exposure_by_segment(judged.lists, groups, run.background, run.flags, settings))
 
 
 def _curve(outcome: Outcome, measure: str) -> Json | None:

@@ -11,7 +11,8 @@ import pandas as pd
 from recsys.evaluation.comparison import Result
 from recsys.evaluation.judging import Judged
 from recsys.evaluation.leakage import Audit
-from recsys.types import Ids, Indices
+from recsys.evaluation.measures import Background
+from recsys.types import Flags, Ids, Indices
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Run:
         What a reader should know was counted in or left out.
     listed_outside
         Recommender -> listed items outside the catalogue; of lists that came in a file.
+    background
+        What was known of those items and users; without it, nothing is told of exposure.
+    flags
+        Name -> items whose share of the exposure is told, shape ``(n_items,)`` each.
     """
 
     origin: str
@@ -46,6 +51,8 @@ class Run:
     items: Ids
     counts: Mapping[str, int] = field(default_factory=dict)
     listed_outside: Mapping[str, int] = field(default_factory=dict)
+    background: Background | None = None
+    flags: Mapping[str, Flags] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

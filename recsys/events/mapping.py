@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 from recsys.engines import literal, quote
 from recsys.errors import DataError
-from recsys.events.schema import CATEGORY_SEPARATOR, MINOR_UNITS
+from recsys.events.schema import CATEGORY, CATEGORY_SEPARATOR, MINOR_UNITS
 
 Columns = Mapping[str, str | list[str]]
-"""Our word -> their column, or their columns from broad to narrow."""
+"""Our word -> their column; of several the first that a file has counts.
+
+Those of the category stand from broad to narrow, and make one path.
+"""
 
 TEXT = "VARCHAR"
 FRACTIONAL = ("FLOAT", "DOUBLE", "DECIMAL")
@@ -31,11 +34,28 @@ def source_columns(names: Iterable[str], types: Iterable[object]) -> dict[str, C
 
 def find(ours: str, columns: Columns, source: Mapping[str, Column]) -> Column | None:
     """Return the source's column for one of our words; None where the file does not have it."""
-    theirs = columns.get(ours, ours)
-    if isinstance(theirs, list):
-        return _joined(theirs, source)
+    theirs = names_of(ours, columns)
+    if ours == CATEGORY and len(theirs) > 1:
+        return _joined(theirs, source) or _named(ours, source)
     # A file that already uses our word needs no mapping, even where the shop's main files do.
-    return _named(theirs, source) or _named(ours, source)
+    found = (column for name in (*theirs, ours) if (column := _named(name, source)))
+    return next(found, None)
+
+
+def names_of(ours: str, columns: Columns) -> list[str]:
+    """Return what one of our words is called by the files; by default as we call it."""
+    theirs = columns.get(ours, ours)
+    return theirs if isinstance(theirs, list) else [theirs]
+
+
+def fitting(columns: Columns, names: Iterable[str]) -> Columns:
+    """Return the part of a mapping that a source with columns of those names can use."""
+    known = {name.lower() for name in names}
+    present = {
+        ours: [name for name in names_of(ours, columns) if name.lower() in known]
+        for ours in columns
+    }
+    return {ours: theirs for ours, theirs in present.items() if theirs}
 
 
 def _named(name: str, source: Mapping[str, Column]) -> Column | None:
@@ -44,7 +64,7 @@ def _named(name: str, source: Mapping[str, Column]) -> Column | None:
     return next(same, None)
 
 
-def _joined(names: list[str], source: Mapping[str, Column]) -> Column | None:
+def _joined(names: Iterable[str], source: Mapping[str, Column]) -> Column | None:
     present = [text(column) for name in names if (column := _named(name, source))]
     if not present:
         return None

@@ -1,7 +1,7 @@
 """CSV, Parquet and JSONL files, globs and pandas frames, all as one relation of their columns."""
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import duckdb
@@ -22,11 +22,17 @@ PREFIX = "source_"
 """Before the names of a shop's sources; messages leave it out."""
 MALFORMED = "malformed_"
 """Before a source's name: the table of the lines of its CSV files that are no rows."""
+EVERY_ROW = "true"
 WHOLE_NUMBER = r"^(-?[0-9]+)\.0$"
 
 
 def open_source(
-    connection: duckdb.DuckDBPyConnection, source: Source, name: str, *, forgiving: bool = False
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    name: str,
+    *,
+    forgiving: bool = False,
+    needed: Callable[[Sequence[str]], str] | None = None,
 ) -> duckdb.DuckDBPyRelation:
     """Open a source as a relation of its own columns, untouched; a text file's values are text.
 
@@ -42,6 +48,9 @@ def open_source(
         By default a line that is no row is an error. Else text files are read into a table: such a
         line of a CSV file is left out and noted (see `malformed_lines`), one of a JSONL file gives
         a row of nulls.
+    needed
+        From the names of a text file's columns, the SQL condition on the rows that are read into
+        that table; the others take no memory. Default: all of them.
 
     Raises
     ------
@@ -50,11 +59,14 @@ def open_source(
     """
     if isinstance(source, pd.DataFrame):
         return _open_frame(connection, source, name)
-    files = _matching(source, name)
+    files = files_of(source, name)
     ending = _ending_of_all(files, source)
     kind = "TABLE" if forgiving and ending != PARQUET else "VIEW"
     try:
         statement = _select(files, ending, name, forgiving=forgiving)
+        if kind == "TABLE" and needed is not None:
+            columns = [row[0] for row in rows(connection, f"DESCRIBE {statement}")]
+            statement = f"SELECT * FROM ({statement}) WHERE {needed(columns)}"
         connection.execute(f"CREATE OR REPLACE {kind} {quote(name)} AS {statement}")
         return connection.table(name)
     except duckdb.Error as error:
@@ -84,7 +96,14 @@ def _open_frame(
     return connection.table(name)
 
 
-def _matching(source: str, name: str) -> list[str]:
+def files_of(source: str, name: str) -> list[str]:
+    """Return the files that a path or a glob means, sorted.
+
+    Raises
+    ------
+    DataError
+        When there is none.
+    """
     # A file of that very name is meant, even where its name reads as a pattern: sales[1].csv
     files = [source] if Path(source).is_file() else sorted(glob.glob(source, recursive=True))
     if not files:
@@ -94,19 +113,20 @@ def _matching(source: str, name: str) -> list[str]:
     return files
 
 
+def ending_of(file: str) -> str:
+    """Return what a file's name ends in, lower case, whether compressed or not."""
+    path = Path(file)
+    return Path(path.stem).suffix.lower() if path.suffix in COMPRESSED else path.suffix.lower()
+
+
 def _ending_of_all(files: Sequence[str], source: str) -> str:
-    ending, *others = sorted({_ending(file) for file in files})
+    ending, *others = sorted({ending_of(file) for file in files})
     if others:
         raise DataError(f"{source!r} mixes files ending in {ending} and {others[0]}; use one kind")
     if ending not in ENDINGS:
         known = ", ".join(ENDINGS)
         raise DataError(f"{source!r} ends in {ending or 'nothing'!r}; known endings are {known}")
     return ending
-
-
-def _ending(file: str) -> str:
-    path = Path(file)
-    return Path(path.stem).suffix.lower() if path.suffix in COMPRESSED else path.suffix.lower()
 
 
 def _select(files: Sequence[str], ending: str, name: str, *, forgiving: bool) -> str:

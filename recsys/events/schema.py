@@ -16,6 +16,16 @@ CATEGORY: Final = "category"
 AVAILABLE: Final = "available"
 PRICE: Final = "price"
 VALID_FROM: Final = "valid_from"
+PROPERTY: Final = "property"
+VALUE: Final = "value"
+"""In a long file of items: a row for each property of an item, as it became known."""
+PARENT: Final = "parent"
+"""In a category tree: the category above."""
+CAMPAIGN_ID: Final = "campaign_id"
+STARTS: Final = "starts"
+ENDS: Final = "ends"
+KIND: Final = "kind"
+COUPON_ID: Final = "coupon_id"
 
 MICROSECONDS_PER_DAY: Final = 86_400_000_000
 MINOR_UNITS: Final = 100
@@ -76,6 +86,8 @@ EVENT_FIELDS: Final = (
 )
 
 ITEM_FIELDS: Final = (ITEM_ID, "title", CATEGORY, "brand", PRICE, AVAILABLE, "margin", "created_at")
+CAMPAIGN_FIELDS: Final = (CAMPAIGN_ID, STARTS, ENDS, KIND, COUPON_ID)
+"""The words that only campaigns, whom they were sent to, and redemptions have."""
 
 EVENT_COLUMNS: Final = tuple(
     TIME if field.name == TIMESTAMP else field.name for field in EVENT_FIELDS

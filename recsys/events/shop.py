@@ -1,8 +1,10 @@
 """A shop's data, read and judged: events, users and items, and what was left out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -10,29 +12,39 @@ import narwhals as nw
 import pandas as pd
 
 from recsys.engines import count, frame, literal, quote, rows
-from recsys.errors import ConfigError, DataError
-from recsys.events import attributes
+from recsys.errors import DataError
+from recsys.events import attributes, campaigns, categories, properties
+from recsys.events import imported as imports
 from recsys.events.attributes import attributes_as_of, validate_items, validate_users
-from recsys.events.readers import PREFIX, Source, malformed_lines, open_source
+from recsys.events.campaigns import (
+    CAMPAIGN_USERS,
+    CAMPAIGNS,
+    REDEMPTIONS,
+    campaign_answers,
+    validate_campaigns,
+)
+from recsys.events.categories import TREE, climb, validate_tree
+from recsys.events.imported import imported_as_of, validate_imported
+from recsys.events.readers import PREFIX, Source, malformed_lines
 from recsys.events.schema import (
     AVAILABLE,
+    CAMPAIGN_ID,
     CATEGORY,
-    EVENT_FIELDS,
-    ITEM_FIELDS,
+    COUPON_ID,
     ITEM_ID,
     PRICE,
+    STARTS,
     TIME,
     USER_ID,
     VALID_FROM,
 )
+from recsys.events.sources import FOLDED, NOTHING_FURTHER, Further, open_sources
 from recsys.events.times import LAST, format_time
 from recsys.events.validation import Intake, remedies, validate
 
 WITHOUT_TIMES = (
     "no timestamps: time decay, purchase cadence, lifecycle, recency and temporal protocols are off"
 )
-WORDS = tuple(dict.fromkeys((*(field.name for field in EVENT_FIELDS), *ITEM_FIELDS, VALID_FROM)))
-"""What ``[data.columns]`` may map."""
 EVERYTHING = "true"
 TABLES = "SELECT count(*) FROM duckdb_tables()"
 MALFORMED_LINE = "malformed_line"
@@ -48,7 +60,8 @@ class FileReport:
     Attributes
     ----------
     read, left_out, accepted
-        Row counts; `left_out` are those the config's ``where`` excludes.
+        Row counts; `left_out` are those the config's ``where`` excludes. Of a long file of items
+        what is read and accepted are its items.
     rejected
         Reason -> rows.
     """
@@ -61,12 +74,13 @@ class FileReport:
 
 @dataclass(frozen=True)
 class Shop:
-    """Accepted events, users and items in one connection.
+    """Accepted events, users, items and campaigns in one connection.
 
     Attributes
     ----------
     connection
-        Holds the tables ``events``, ``users``, ``items`` and ``rejected_<table>``.
+        Holds the tables ``events``, ``users``, ``items``, ``campaigns``, ``campaign_users``,
+        ``redemptions`` and ``rejected_<table>``.
     timed
         Whether events have times.
     reports
@@ -75,8 +89,18 @@ class Shop:
         Reason -> what to do about rows rejected for it.
     events_where, users_where
         SQL conditions on the tables ``events`` and ``users``: which rows are part of this shop.
+        `users_where` is about ``user_id`` alone, and holds for campaigns' users too.
     items_table
         The table of items.
+    notes
+        What was noticed in the files, in words.
+    imported
+        Users' attribute -> the table of segments that another system has worked out.
+    truncated
+        Whether only a part is known of what the users did: then nothing that sums up all they did
+        is an attribute of theirs.
+    scratch
+        The folder of a shop too large for memory; removed with it.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -86,6 +110,10 @@ class Shop:
     events_where: str = EVERYTHING
     users_where: str = EVERYTHING
     items_table: str = "items"
+    notes: tuple[str, ...] = ()
+    imported: Mapping[str, str] = field(default_factory=dict)
+    truncated: bool = False
+    scratch: TemporaryDirectory[str] | None = None
 
     def where(self, *, events: str = EVERYTHING, users: str = EVERYTHING) -> "Shop":
         """Return the part of this shop whose rows meet further conditions; nothing is copied."""
@@ -94,6 +122,10 @@ class Shop:
             events_where=f"({self.events_where}) AND ({events})",
             users_where=f"({self.users_where}) AND ({users})",
         )
+
+    def revealing(self, events: str) -> "Shop":
+        """Return this shop with no more known of its users than the events of a condition."""
+        return replace(self.where(events=events), truncated=True)
 
     def offering(self, items: Iterable[str]) -> "Shop":
         """Return this shop with exactly `items` to recommend; others stay in histories.
@@ -126,15 +158,58 @@ class Shop:
     def users(self, *, as_of: int) -> pd.DataFrame:
         """Return attributes by user as they were at `as_of`; see `attributes_as_of`.
 
+        Imported segments are among them, and how users answered campaigns: `campaign_answers`.
         Where events have no times no moment is told from another: the newest attributes count.
         """
+        moment = as_of if self.timed else LAST
         users = self.connection.table("users").filter(self.users_where).df()
-        return attributes_as_of(users, as_of if self.timed else LAST)
+        own = attributes_as_of(users, moment)
+        further = [
+            imported_as_of(self.connection, self.imported, self.users_where, moment),
+            *(() if self.truncated else (self._answers(moment),)),
+        ]
+        told = [part.drop(columns=part.columns.intersection(own.columns)) for part in further]
+        parts = [own, *(part for part in told if len(part.columns))]
+        return pd.concat(parts, axis="columns").sort_index() if len(parts) > 1 else own
+
+    def _answers(self, as_of: int) -> pd.DataFrame:
+        return campaign_answers(self.connection, self.users_where, as_of)
 
     def items(self) -> pd.DataFrame:
         """Return the items file, one row an item, indexed by ``item_id``, sorted."""
         items: pd.DataFrame = self.connection.table(self.items_table).df()
         return items.set_index(ITEM_ID).sort_index()
+
+    def campaigns(self, *, as_of: int) -> pd.DataFrame:
+        """Return the campaigns that start before `as_of`, the first one first.
+
+        Columns ``campaign_id, starts, ends, kind``, times in microseconds. Where events have no
+        times no moment is told from another: then all of them.
+        """
+        moment = as_of if self.timed else LAST
+        started = self.connection.table(CAMPAIGNS).filter(f"{STARTS} < {moment}")
+        found: pd.DataFrame = started.order(f"{STARTS}, {CAMPAIGN_ID}").df()
+        return found
+
+    def campaign_users(self) -> pd.DataFrame:
+        """Return ``campaign_id, user_id``, sorted: whom each campaign was sent to.
+
+        No file says when: to look from a moment, take the campaigns of `campaigns` alone.
+        """
+        sent = self.connection.table(CAMPAIGN_USERS).filter(self.users_where)
+        found: pd.DataFrame = sent.order(f"{CAMPAIGN_ID}, {USER_ID}").df()
+        return found
+
+    def redemptions(self, *, before: int | None = None) -> pd.DataFrame:
+        """Return who redeemed a coupon with ``time < before``, the first one first.
+
+        Columns ``campaign_id, user_id, time, coupon_id``, ``time`` in microseconds.
+        """
+        moment = before if before is not None and self.timed else LAST
+        known = self.connection.table(REDEMPTIONS).filter(self.users_where)
+        order = f"{TIME}, {USER_ID}, {CAMPAIGN_ID}, {COUPON_ID}"
+        found: pd.DataFrame = known.filter(f"{TIME} < {moment}").order(order).df()
+        return found
 
     def span(self) -> tuple[int, int] | None:
         """Return the oldest and the newest event's time, microseconds; None without times."""
@@ -161,8 +236,8 @@ class Shop:
         return {name: int(number) for name, number in rows(self.connection, statement)}
 
     def off(self) -> list[str]:
-        """Say what this data switches off."""
-        return [] if self.timed else [WITHOUT_TIMES]
+        """Say what this data switches off, and what was noticed in it."""
+        return [*([] if self.timed else [WITHOUT_TIMES]), *self.notes]
 
     def write_rejected(self, folder: Path) -> list[Path]:
         """Write the rejected rows of each source with their reasons; return the files written."""
@@ -177,8 +252,10 @@ class Shop:
         return written
 
     def close(self) -> None:
-        """Free the tables."""
+        """Free the tables, and the folder they lie in where memory is too small for them."""
         self.connection.close()
+        if self.scratch is not None:
+            self.scratch.cleanup()
 
 
 def read_shop(
@@ -188,6 +265,8 @@ def read_shop(
     *,
     users: Source | None = None,
     items: Source | None = None,
+    further: Further = NOTHING_FURTHER,
+    imported: Mapping[str, tuple[str, Source]] = MappingProxyType({}),
 ) -> Shop:
     """Read and judge a shop's sources.
 
@@ -196,78 +275,62 @@ def read_shop(
     connection
         An open engine; see `recsys.engines.connect`.
     events, users, items
-        Paths, globs or pandas frames.
+        Paths, globs or pandas frames. Items may be a long file: `recsys.events.properties`.
     intake
-        The column mapping and the rules' bounds.
+        The column mapping, the names of events and the rules' bounds.
+    further
+        What else the shop has.
+    imported
+        Users' attribute -> the axis and the source of segments that another system worked out.
 
     Raises
     ------
     ConfigError
-        When a mapped column, ``time_format`` or the ``where`` condition does not fit the files.
+        When a mapped column, an event's name, ``time_format`` or the ``where`` condition does not
+        fit the files.
     DataError
         When a source cannot be read or holds no usable event.
     """
-    sources = {"events": events, "users": users, "items": items}
+    tables = {name: f"imported_{axis}" for name, (axis, _) in imported.items()}
+    others = {tables[name]: source for name, (_, source) in imported.items()}
+    sources = {
+        "events": events,
+        "users": users,
+        "items": items,
+        **further._asdict(),
+        **others,
+    }
     given = {name: source for name, source in sources.items() if source is not None}
-    for name, source in given.items():
-        open_source(connection, source, PREFIX + name, forgiving=True)
-    _check_mapping(connection, given, intake)
-    _check_time_format(connection, intake)
     try:
-        timed = validate(connection, PREFIX + "events", intake)
-        _read_attributes(connection, given, intake)
+        opened = open_sources(connection, given, intake)
+        timed = validate(connection, opened["events"], intake)
+        _read_attributes(connection, opened, intake)
+        notes = _read_categories(connection, opened, intake)
+        validate_campaigns(connection, opened, intake)
+        for table in others:
+            validate_imported(connection, opened[table], table, intake)
     except duckdb.Error as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(
             f"the data cannot be read: {reason}; correct the file, or write it anew"
         ) from error
-    reports = {name: _report(connection, name) for name in given}
+    reports = {name: _report(connection, name, source) for name, source in opened.items()}
     if reports["events"].accepted == 0:
         raise DataError(f"no usable event: {_explain(reports['events'])}")
-    return Shop(connection, timed, reports, _remedies(intake))
-
-
-def _check_mapping(
-    connection: duckdb.DuckDBPyConnection, given: dict[str, Source], intake: Intake
-) -> None:
-    present = {c for name in given for c in connection.table(PREFIX + name).columns}
-    folded = {column.lower() for column in present}
-    for ours, theirs in intake.columns.items():
-        if ours not in WORDS:
-            raise ConfigError(
-                f"[data.columns] {ours!r} is none of our words; they are {', '.join(WORDS)}"
-            )
-        for column in theirs if isinstance(theirs, list) else [theirs]:
-            if column.lower() not in folded:
-                raise ConfigError(
-                    f"[data.columns] {ours} = {column!r}: no file has that column; "
-                    f"there are {', '.join(sorted(present))}"
-                )
-
-
-def _check_time_format(connection: duckdb.DuckDBPyConnection, intake: Intake) -> None:
-    if not intake.time_format:
-        return
-    try:
-        connection.execute(f"SELECT try_strptime('', {literal(intake.time_format)})")
-    except duckdb.Error as error:
-        raise ConfigError(
-            f"[data] time_format = {intake.time_format!r} is no strptime format; "
-            "write it like %d.%m.%Y %H:%M"
-        ) from error
+    return Shop(connection, timed, reports, _remedies(intake), notes=tuple(notes), imported=tables)
 
 
 def _read_attributes(
-    connection: duckdb.DuckDBPyConnection, given: dict[str, Source], intake: Intake
+    connection: duckdb.DuckDBPyConnection, opened: Mapping[str, str], intake: Intake
 ) -> None:
-    if "users" in given:
-        validate_users(connection, PREFIX + "users", intake.columns, intake.time_format)
+    if "users" in opened:
+        validate_users(connection, opened["users"], intake.columns, intake.time_format)
     else:
         connection.execute(
             f"CREATE OR REPLACE TABLE users ({USER_ID} VARCHAR, {VALID_FROM} BIGINT)"
         )
-    if "items" in given:
-        validate_items(connection, PREFIX + "items", intake.columns)
+    if "items" in opened:
+        validate_items(connection, opened["items"], intake.columns)
     else:
         connection.execute(
             f"CREATE OR REPLACE TABLE items ({ITEM_ID} VARCHAR, {AVAILABLE} BOOLEAN, "
@@ -275,28 +338,48 @@ def _read_attributes(
         )
 
 
-def _report(connection: duckdb.DuckDBPyConnection, name: str) -> FileReport:
-    read, accepted = count(connection, PREFIX + name), count(connection, name)
-    judged = count(connection, f"rejected_{name}")
-    malformed = _note_malformed(connection, name)
-    _forget(connection, PREFIX + name)
+def _read_categories(
+    connection: duckdb.DuckDBPyConnection, opened: Mapping[str, str], intake: Intake
+) -> list[str]:
+    if TREE not in opened:
+        return []
+    validate_tree(connection, opened[TREE], intake.columns)
+    return climb(connection)
+
+
+def _report(connection: duckdb.DuckDBPyConnection, name: str, source: str) -> FileReport:
+    accepted, judged = count(connection, name), count(connection, f"rejected_{name}")
+    left_out = count(connection, source) - accepted - judged
+    _note_malformed(connection, name)
+    if source == FOLDED:
+        _note_properties(connection, name)
+    for read in (source, PREFIX + name):
+        _forget(connection, read)
     statement = f"SELECT reason, count(*) FROM {quote('rejected_' + name)} GROUP BY 1 ORDER BY 1"
     rejected = {reason: int(number) for reason, number in rows(connection, statement)}
-    return FileReport(read + malformed, read - accepted - judged, accepted, rejected)
+    read_rows = left_out + accepted + sum(rejected.values())
+    return FileReport(read_rows, left_out, accepted, rejected)
 
 
-def _note_malformed(connection: duckdb.DuckDBPyConnection, name: str) -> int:
-    """Put the lines of text files that are no rows among the rejected ones; return how many."""
+def _note_properties(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Put the rows of a long file that say nothing of an item among the rejected ones."""
+    connection.execute(
+        f"CREATE OR REPLACE TABLE rejected_{name} AS SELECT * FROM rejected_{name} "
+        f"UNION ALL BY NAME SELECT * FROM {properties.REJECTED}"
+    )
+    connection.execute(f"DROP TABLE {properties.REJECTED}")
+
+
+def _note_malformed(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Put the lines of text files that are no rows among the rejected ones."""
     lines = malformed_lines(connection, PREFIX + name)
-    found = len(rows(connection, lines)) if lines else 0
-    if found:
+    if lines and rows(connection, lines):
         table = quote(f"rejected_{name}")
         connection.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {MALFORMED_LINE} VARCHAR")
         connection.execute(
             f"INSERT INTO {table} BY NAME SELECT {literal(MALFORMED_LINE)} AS reason, "
             f"csv_line AS {MALFORMED_LINE} FROM ({lines})"
         )
-    return found
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, source: str) -> None:
@@ -307,7 +390,14 @@ def _forget(connection: duckdb.DuckDBPyConnection, source: str) -> None:
 
 
 def _remedies(intake: Intake) -> dict[str, str]:
-    return {MALFORMED_LINE: MALFORMED_REMEDY, **attributes.remedies(), **remedies(intake)}
+    return {
+        MALFORMED_LINE: MALFORMED_REMEDY,
+        **campaigns.remedies(),
+        **categories.remedies(),
+        **imports.remedies(),
+        **attributes.remedies(),
+        **remedies(intake),
+    }
 
 
 def _explain(report: FileReport) -> str:

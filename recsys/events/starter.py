@@ -10,59 +10,23 @@ from typing import NamedTuple
 import duckdb
 
 from recsys.engines import connect, quote, rows
+from recsys.events.guessing import guess_columns, guess_events, has, without_properties
+from recsys.events.mapping import Columns, names_of
 from recsys.events.readers import open_source
 from recsys.events.schema import (
     AMOUNT,
-    BASKET_ID,
     CATEGORY,
     EVENT,
-    EVENT_ID,
     EVENT_TYPES,
     ITEM_ID,
-    PRICE,
     PURCHASE,
-    QUANTITY,
     TIMESTAMP,
     USER_ID,
+    VALID_FROM,
 )
 
-SYNONYMS: Mapping[str, Sequence[str]] = {
-    USER_ID: ("user", "customer_id", "household_id", "household_key", "visitorid", "visitor_id",
-              "client_id", "member_id", "customer", "uid", "user_idx"),
-    ITEM_ID: ("item", "product_id", "itemid", "sku", "article_id", "stock_code", "stockcode",
-              "movie_id", "product", "asin", "item_idx"),
-    EVENT: ("event_type", "action", "behavior", "behaviour", "behavior_type"),
-    TIMESTAMP: ("transaction_timestamp", "time", "datetime", "date", "event_time", "ts",
-                "transaction_dt", "transaction_date", "invoice_date", "invoicedate", "occurred_at"),
-    QUANTITY: ("qty", "units", "quantity_sold"),
-    AMOUNT: ("sales_value", "line_total", "total", "revenue", "sales_amount", "value"),
-    "discount": ("retail_disc", "discount_amount"),
-    BASKET_ID: ("order_id", "invoice", "invoice_no", "invoiceno", "transaction_id",
-                "transactionid"),
-    EVENT_ID: ("uuid",),
-    CATEGORY: ("product_category", "subclass", "product_subclass", "categoryid", "category_id",
-               "genres", "commodity_desc"),
-    "brand": ("brand_name",),
-    "title": ("name", "product_name", "product_type", "description"),
-    PRICE: ("unit_price", "median_unit_price", "price_usd"),
-}  # fmt: skip
-"""Our word -> what others call it, lower case; the first that is there is meant."""
-SALES = ("transaction", "buy", "order", "sale", "checkout")
-"""What others call a purchase."""
-BROADER = ("department", "section", "division")
-"""Columns that stand above the category in a hierarchy."""
-EVENT_WORDS = (
-    USER_ID,
-    ITEM_ID,
-    EVENT,
-    TIMESTAMP,
-    QUANTITY,
-    AMOUNT,
-    "discount",
-    BASKET_ID,
-    EVENT_ID,
-)
-ITEM_WORDS = (CATEGORY, "brand", "title", PRICE)
+LIKELY_TARGETS = ("cart", "rating", "click", "view")
+"""What success may be where nothing is bought, the likeliest first."""
 MOST_VALUES = 30
 """A user column with at most so many values is worth an axis."""
 
@@ -74,72 +38,46 @@ class Starter(NamedTuple):
     guesses: list[str]
 
 
-def starter_config(
-    events: str, *, users: str | None = None, items: str | None = None, folder: Path
-) -> Starter:
+def starter_config(files: Mapping[str, str], *, folder: Path) -> Starter:
     """Guess a config.
 
     Parameters
     ----------
-    events, users, items
-        Paths or globs.
+    files
+        Key of ``[data]`` -> a path or a glob; ``events`` must be there.
     folder
         Where the config will stand: paths are written relative to it.
     """
     connection = connect()
-    sources = {"events": events, "users": users, "items": items}
-    given = {name: path for name, path in sources.items() if path}
-    columns = {name: open_source(connection, path, name).columns for name, path in given.items()}
+    columns = {name: open_source(connection, path, name).columns for name, path in files.items()}
+    if "items" in columns:
+        columns["items"] = without_properties(connection, "items", columns["items"])
     mapping = guess_columns(columns)
-    guesses = [f"{ours} is their column {theirs!r}" for ours, theirs in mapping.items()]
-    guesses += _missing(columns["events"], mapping)
     kinds = _event_kinds(connection, columns["events"], mapping)
-    lines = [
-        "[data]",
-        *(f"{name} = {_text(_relative(path, folder))}" for name, path in given.items()),
-    ]
-    lines += _mapping_lines(mapping)
-    lines += _interaction_lines(kinds)
+    named = guess_events(kinds)
+    guesses = [f"{ours} is their column {theirs!r}" for ours, theirs in mapping.items()]
+    guesses += [f"{ours} is their event {theirs!r}" for ours, theirs in named.items()]
+    guesses += _missing(columns["events"], mapping)
+    lines = ["[data]", *(f"{key} = {_text(_relative(files[key], folder))}" for key in files)]
+    lines += _table_lines("data.columns", mapping)
+    lines += _table_lines("data.event_names", named)
+    lines += _interaction_lines(kinds, named)
     lines += _axis_lines(connection, columns, mapping)
     return Starter("\n".join(lines) + "\n", guesses)
 
 
-def guess_columns(columns: Mapping[str, Sequence[str]]) -> dict[str, str | list[str]]:
-    """Return our word -> their column, only where they differ."""
-    mapping: dict[str, str | list[str]] = {}
-    for word in EVENT_WORDS:
-        _guess(word, columns["events"], mapping)
-    for word in ITEM_WORDS if "items" in columns else ():
-        _guess(word, columns["items"], mapping)
-    broader = [name for name in columns.get("items", ()) if name.lower() in BROADER]
-    narrow = mapping.get(CATEGORY, CATEGORY if CATEGORY in columns.get("items", ()) else None)
-    if broader and isinstance(narrow, str):
-        mapping[CATEGORY] = [*broader, narrow]
-    return mapping
-
-
-def _guess(word: str, columns: Sequence[str], mapping: dict[str, str | list[str]]) -> None:
-    if word in columns:
-        return
-    by_name = {name.lower(): name for name in columns}
-    for synonym in (word, *SYNONYMS.get(word, ())):
-        if synonym in by_name:
-            mapping[word] = by_name[synonym]
-            return
-
-
-def _missing(columns: Sequence[str], mapping: Mapping[str, object]) -> list[str]:
+def _missing(columns: Sequence[str], mapping: Columns) -> list[str]:
     return [
         f"no column looks like {word!r}: write it into [data.columns] yourself"
         for word in (USER_ID, ITEM_ID)
-        if word not in columns and word not in mapping
+        if not has(word, columns, mapping)
     ]
 
 
 def _event_kinds(
     connection: duckdb.DuckDBPyConnection,
     columns: Sequence[str],
-    mapping: Mapping[str, str | list[str]],
+    mapping: Columns,
 ) -> list[str]:
     column = mapping.get(EVENT, EVENT)
     if not isinstance(column, str) or column not in columns:
@@ -148,45 +86,48 @@ def _event_kinds(
         f"SELECT CAST({quote(column)} AS VARCHAR), count(*) FROM events "
         f"WHERE {quote(column)} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_VALUES}"
     )
-    return [str(row[0]) for row in rows(connection, statement)]
+    kinds = (str(row[0]).strip() for row in rows(connection, statement))
+    return [kind for kind in dict.fromkeys(kinds) if kind]
 
 
-def _mapping_lines(mapping: Mapping[str, str | list[str]]) -> list[str]:
-    if not mapping:
+def _table_lines(name: str, table: Mapping[str, str | list[str]]) -> list[str]:
+    if not table:
         return []
-    return [
-        "",
-        "[data.columns]",
-        *(f"{ours} = {_value(theirs)}" for ours, theirs in mapping.items()),
-    ]
+    return ["", f"[{name}]", *(f"{ours} = {_value(theirs)}" for ours, theirs in table.items())]
 
 
-def _interaction_lines(kinds: Sequence[str]) -> list[str]:
+def _interaction_lines(kinds: Sequence[str], named: Mapping[str, str]) -> list[str]:
     """Weigh what the defaults do not, and aim at what the shop has."""
+    ours = {theirs.lower(): word for word, theirs in named.items()}
+    kinds = [ours.get(kind.lower(), kind) for kind in kinds]
     unknown = [kind for kind in kinds if kind not in EVENT_TYPES]
-    no_purchase = bool(kinds) and PURCHASE not in kinds
-    if not unknown and not no_purchase:
-        return []
+    aimed = PURCHASE
+    if kinds and PURCHASE not in kinds:
+        aimed = next((kind for kind in LIKELY_TARGETS if kind in kinds), kinds[0])
+    lines = []
+    if unknown or aimed != PURCHASE:
+        lines += [f"event_weights = {{ {_weights([*unknown, aimed], aimed)} }}"]
+    if named or aimed != PURCHASE:
+        lines += [f"target = [{_text(aimed)}]"]
+    return ["", "[interactions]", *lines] if lines else []
+
+
+def _weights(kinds: Sequence[str], aimed: str) -> str:
     weights = {"view": 1, "favorite": 2, "cart": 3, "purchase": 5, "return": -5}
-    likely = (*SALES, "cart", "rating", "click", "view")
-    target = next((kind for kind in likely if kind in kinds), kinds[0])
-    aimed = target if no_purchase else PURCHASE
-    for kind in {*unknown, aimed} - set(weights):
+    for kind in {*kinds} - set(weights):
         weights[kind] = 5 if kind == aimed else 1
-    table = ", ".join(f"{_key(name)} = {weight}" for name, weight in sorted(weights.items()))
-    lines = ["", "[interactions]", f"event_weights = {{ {table} }}"]
-    return [*lines, f"target = [{_text(aimed)}]"] if no_purchase else lines
+    return ", ".join(f"{_key(name)} = {weight}" for name, weight in sorted(weights.items()))
 
 
 def _axis_lines(
     connection: duckdb.DuckDBPyConnection,
     columns: Mapping[str, Sequence[str]],
-    mapping: Mapping[str, str | list[str]],
+    mapping: Columns,
 ) -> list[str]:
     kinds = []
-    if mapping.get(TIMESTAMP, TIMESTAMP) in columns["events"]:
+    if has(TIMESTAMP, columns["events"], mapping):
         kinds += ["lifecycle", "rfm"]
-    if mapping.get(AMOUNT, AMOUNT) in columns["events"]:
+    if has(AMOUNT, columns["events"], mapping):
         kinds += ["spending"]
     if CATEGORY in mapping or CATEGORY in columns.get("items", ()):
         kinds += ["interest"]
@@ -200,13 +141,13 @@ def _axis_lines(
 def _attributes(
     connection: duckdb.DuckDBPyConnection,
     columns: Sequence[str],
-    mapping: Mapping[str, str | list[str]],
+    mapping: Columns,
 ) -> list[str]:
-    key = mapping.get(USER_ID, USER_ID)
+    keys = (USER_ID, VALID_FROM, *names_of(USER_ID, mapping))
     chosen = []
     for column in columns:
         counted = f"SELECT count(DISTINCT {quote(column)}) FROM users"
-        if column not in (key, "valid_from") and 1 < rows(connection, counted)[0][0] <= MOST_VALUES:
+        if column not in keys and 1 < rows(connection, counted)[0][0] <= MOST_VALUES:
             chosen.append(column)
     return chosen
 

@@ -4,7 +4,7 @@ The rules exist once, for files, frames and requests: whatever brings events han
 of raw columns.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import duckdb
@@ -36,6 +36,9 @@ READ = {
 }
 NUMBERS = ("number", "money")
 SQL_TYPES = {"id": "VARCHAR", "text": "VARCHAR", "number": "DOUBLE", "money": "BIGINT"}
+
+EventNames = Mapping[str, str | list[str]]
+"""Our event -> what files call it, one word or several."""
 
 
 class Rule(NamedTuple):
@@ -74,6 +77,9 @@ class Intake(NamedTuple):
     where
         SQL over the file's own columns; rows left out are counted, not rejected. In text files
         the columns of numbers and money are numbers to it, every other one is text.
+    event_names
+        Our event -> what the files call it, one word or several; case and blanks around it play no
+        part.
     """
 
     columns: mapping.Columns
@@ -82,6 +88,11 @@ class Intake(NamedTuple):
     end: int | None = None
     time_format: str | None = None
     where: str | None = None
+    event_names: EventNames = {}
+
+
+_OTHERS = tuple(name for name in EVENT_COLUMNS if name != EVENT_ID)
+_FIELDS = ", ".join(f"coalesce(CAST({name} AS VARCHAR), '')" for name in _OTHERS)
 
 
 def validate(connection: duckdb.DuckDBPyConnection, source: str, intake: Intake) -> bool:
@@ -116,7 +127,9 @@ def validate(connection: duckdb.DuckDBPyConnection, source: str, intake: Intake)
     named = mapping.find(EVENT_ID, intake.columns, columns) is not None
     kept = _where(connection, source, columns, intake)
     read = f"SELECT {', '.join(_read(columns, intake))} FROM {quote(source)} {kept}"
-    _judge(connection, read, rules(intake, timed=timed), named=named)
+    _judge(connection, read, relation.columns, rules(intake, timed=timed))
+    if named:
+        _reject_copies(connection)
     _keep_good(connection)
     _keep_rejected(connection, relation.columns)
     connection.execute("DROP TABLE judged_events")
@@ -147,14 +160,16 @@ def rules(intake: Intake, *, timed: bool) -> tuple[Rule, ...]:
         Rule(
             "unknown_event",
             f"{EVENT} NOT IN ({events})",
-            "use a known event, or give it a weight in [interactions] event_weights",
+            "use a known event, say in [data.event_names] which one it is, or give it a weight in "
+            "[interactions] event_weights",
         ),
-        *(_time_rules(intake) if timed else ()),
+        *(time_rules(intake.end) if timed else ()),
         *_number_rules(),
     )
 
 
-def _time_rules(intake: Intake) -> Iterable[Rule]:
+def time_rules(end: int | None) -> Iterable[Rule]:
+    """Return the reasons for which something has not happened at a time before `end`."""
     yield Rule("missing_time", f"raw_{TIMESTAMP} IS NULL", "give every row a time, or no row")
     yield Rule(
         "unparsable_time",
@@ -166,10 +181,8 @@ def _time_rules(intake: Intake) -> Iterable[Rule]:
         f"{TIME} NOT BETWEEN {FIRST} AND {LAST - 1}",
         "correct the year: it is none from 1 to 9998",
     )
-    if intake.end is not None:
-        yield Rule(
-            "time_at_or_after_end", f"{TIME} >= {intake.end}", "correct the time, or [data] end"
-        )
+    if end is not None:
+        yield Rule("time_at_or_after_end", f"{TIME} >= {end}", "correct the time, or [data] end")
 
 
 def _number_rules() -> Iterable[Rule]:
@@ -242,6 +255,8 @@ def _read_field(
     if kind == "time":
         value = mapping.time(column, intake.time_format) if column else "CAST(NULL AS BIGINT)"
         yield f"{value} AS {TIME}"
+    elif name == EVENT and column:
+        yield f"{our_event(mapping.text(column), intake.event_names)} AS {name}"
     elif column is None:
         default = literal(intake.default_event) if name == EVENT else "NULL"
         yield f"CAST({default} AS {SQL_TYPES[kind]}) AS {name}"
@@ -251,39 +266,78 @@ def _read_field(
         yield f"{mapping.raw(column) if column else 'NULL'} AS raw_{name}"
 
 
+def our_event(text: str, names: EventNames) -> str:
+    """Return SQL for our name of the event that the SQL `text` names; one of ours stays."""
+    cases = " ".join(
+        f"WHEN lower({literal(theirs)}) THEN {literal(ours)}"
+        for ours, theirs in names_of_events(names)
+    )
+    return f"CASE lower({text}) {cases} ELSE {text} END" if cases else text
+
+
+def names_of_events(names: EventNames) -> Iterable[tuple[str, str]]:
+    """Return pairs of our event and what files call it, without surrounding blanks."""
+    for ours, words in names.items():
+        for theirs in [words] if isinstance(words, str) else words:
+            yield ours, theirs.strip(mapping.BLANKS)
+
+
 def _judge(
-    connection: duckdb.DuckDBPyConnection, read: str, rules: Iterable[Rule], *, named: bool
+    connection: duckdb.DuckDBPyConnection,
+    read: str,
+    columns: Sequence[str],
+    rules: Iterable[Rule],
 ) -> None:
     cases = " ".join(f"WHEN {rule.condition} THEN '{rule.reason}'" for rule in rules)
-    judged = f"SELECT *, CASE {cases} END AS reason FROM ({read})"
-    # A table, so that a raw value is read once, not once for each of the two results.
-    statement = _without_copies(judged) if named else judged
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE judged_events AS {statement}")
-
-
-def _without_copies(judged: str) -> str:
-    # Of the good rows that share an event_id the same one is kept, whatever order they came in.
-    order = ", ".join(name for name in EVENT_COLUMNS if name != EVENT_ID)
-    number = f"row_number() OVER (PARTITION BY {EVENT_ID}, reason IS NULL ORDER BY {order})"
-    again = f"reason IS NULL AND {EVENT_ID} IS NOT NULL AND {DUPLICATE.condition}"
-    return (
-        f"SELECT * REPLACE (CASE WHEN {again} THEN '{DUPLICATE.reason}' ELSE reason END AS reason) "
-        f"FROM (SELECT *, {number} AS copy FROM ({judged}))"
+    originals = [quote("source_" + name) for name in columns]
+    # Of a good row what was read is enough: its own columns would be half of the table.
+    carried = ", ".join(
+        f"CASE WHEN reason IS NOT NULL OR {EVENT_ID} IS NOT NULL THEN {name} END AS {name}"
+        for name in originals
     )
+    # A table, so that a raw value is read once, not once for each of the two results.
+    connection.execute(
+        f"CREATE OR REPLACE TABLE judged_events AS SELECT {', '.join(EVENT_COLUMNS)}, digest, "
+        f"reason, {carried} FROM (SELECT *, CASE {cases} END AS reason, "
+        f"md5(concat_ws(chr(31), {_FIELDS})) AS digest FROM ({read}))"
+    )
+
+
+def _reject_copies(connection: duckdb.DuckDBPyConnection) -> None:
+    # Of the good rows that share an event_id the same one is kept, whatever order they came in.
+    number = f"row_number() OVER (PARTITION BY {EVENT_ID} ORDER BY {', '.join(_OTHERS)}) AS copy"
+    shared = f"SELECT rowid AS place, {number} FROM judged_events WHERE {_repeated(EVENT_ID)}"
+    copies = f"SELECT place FROM ({shared}) WHERE {DUPLICATE.condition}"
+    connection.execute(
+        f"UPDATE judged_events SET reason = '{DUPLICATE.reason}' WHERE rowid IN ({copies})"
+    )
+
+
+def _repeated(column: str) -> str:
+    """Return the condition that a good row is not the only one with a value of `column`.
+
+    Few rows are: a count over short hashes finds them, and what has to sort looks at them alone.
+    """
+    good = f"reason IS NULL AND {column} IS NOT NULL"
+    hashes = f"SELECT hash({column}) FROM judged_events WHERE {good} GROUP BY 1 HAVING count(*) > 1"
+    return f"{good} AND hash({column}) IN ({hashes})"
 
 
 def _keep_good(connection: duckdb.DuckDBPyConnection) -> None:
     # An event without an id is named by its fields and its ordinal among equal rows.
-    fields = ", ".join(
-        f"coalesce(CAST({name} AS VARCHAR), '')" for name in EVENT_COLUMNS if name != EVENT_ID
-    )
-    kept = ", ".join(name for name in EVENT_COLUMNS if name != EVENT_ID)
+    kept = ", ".join(_OTHERS)
+    equal = f"row_number() OVER (PARTITION BY digest, {EVENT_ID} IS NULL)"
     connection.execute(
-        f"CREATE OR REPLACE TABLE events AS SELECT {kept}, coalesce({EVENT_ID}, "
-        f"md5(digest || ':' || row_number() OVER (PARTITION BY digest, {EVENT_ID} IS NULL))) "
-        f"AS {EVENT_ID} FROM (SELECT {kept}, {EVENT_ID}, "
-        f"md5(concat_ws(chr(31), {fields})) AS digest FROM judged_events WHERE reason IS NULL)"
+        "CREATE OR REPLACE TEMP TABLE ordinals AS SELECT rowid AS place, "
+        f"{equal} AS ordinal FROM judged_events WHERE {_repeated('digest')}"
     )
+    connection.execute(
+        f"CREATE OR REPLACE TABLE events AS SELECT {kept}, "
+        f"coalesce({EVENT_ID}, md5(digest || ':' || coalesce(ordinal, 1))) AS {EVENT_ID} "
+        "FROM judged_events LEFT JOIN ordinals ON judged_events.rowid = place "
+        "WHERE reason IS NULL"
+    )
+    connection.execute("DROP TABLE ordinals")
 
 
 def _keep_rejected(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> None:

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from recsys.metrics.hits import check_positive, check_range
-from recsys.types import Indices
+from recsys.types import Floats, Indices
 
 
 def coverage(recommended_item_indices: Indices, *, k: int, n_items: int) -> float:
@@ -79,7 +79,7 @@ def item_exposure(lists: Indices, *, k: int, n_items: int) -> Indices:
     return np.bincount(top[top >= 0], minlength=n_items)
 
 
-def gini(exposure: Indices) -> float:
+def gini(exposure: Floats | Indices) -> float:
     """How unevenly exposure falls on the items: 0 all the same, towards 1 all on one item.
 
     ``gini = Σ_j (2j - n - 1) · x_(j) / (n · Σ x)`` with ``x_(1) ≤ … ≤ x_(n)`` the exposures of all
@@ -89,7 +89,8 @@ def gini(exposure: Indices) -> float:
     Parameters
     ----------
     exposure
-        How often each item is listed, zeros included, shape ``(n_items,)``.
+        How often each item is listed, zeros included, shape ``(n_items,)``; a fraction where lists
+        count by degrees.
 
     Returns
     -------
@@ -105,11 +106,12 @@ def gini(exposure: Indices) -> float:
     >>> gini(np.array([1, 1, 2, 0]))
     0.375
     """
-    n, total = len(exposure), int(exposure.sum())
+    n, total = len(exposure), float(exposure.sum())
     if not total:
         return math.nan
     places = 2 * np.arange(1, n + 1) - n - 1
-    return float((places * np.sort(exposure)).sum() / (n * total))
+    # Equal fractions may sum to a rounding error below 0.
+    return max(0.0, float((places * np.sort(exposure)).sum() / (n * total)))
 
 
 def entropy(exposure: Indices) -> float:

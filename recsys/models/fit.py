@@ -14,7 +14,7 @@ from recsys.models.habit import fit_habit
 from recsys.models.model import Model
 from recsys.models.popularity import log_popularity
 from recsys.models.priors import fit_prior
-from recsys.segments import Memberships, columns_of
+from recsys.segments import Memberships, Reference, columns_of
 from recsys.types import Factors, Flags, Floats, Indices, UserItems
 
 
@@ -29,6 +29,7 @@ def fit_model(
     histories: Histories,
     memberships: Memberships,
     catalogue: Catalogue,
+    reference: Reference,
     past: Past,
     *,
     interactions: InteractionsConfig,
@@ -46,8 +47,8 @@ def fit_model(
         Of the users to learn from.
     memberships
         Of the same users.
-    catalogue
-        The items.
+    catalogue, reference
+        The items; what profiles were measured against.
     past
         What repeat purchases are learnt from.
     interactions, config
@@ -75,6 +76,7 @@ def fit_model(
         fold_in=fold_in,
         habit=fit_habit(past.histories, past.bought_next, groups, HALF_LIVES),
         axes=memberships.axes,
+        reference=reference,
         kappa=kappa,
         popularity_half_life=popularity_half_life,
         interactions=interactions,

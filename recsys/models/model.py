@@ -13,7 +13,7 @@ from recsys.interactions import Catalogue, InteractionsConfig
 from recsys.models.config import ModelConfig
 from recsys.models.fold_in import FoldIn
 from recsys.models.habit import Habit
-from recsys.segments import Axis, columns_of
+from recsys.segments import Axis, Reference, columns_of
 from recsys.types import Factors
 from recsys.vocabulary import Vocabulary
 
@@ -43,6 +43,8 @@ class Model:
         Makes a user's own-item terms.
     axes
         Cut points of every axis, in column order.
+    reference
+        What profiles are measured against.
     kappa
         The estimated shrinkage of each axis' prior; None: the axis says nothing.
     popularity_half_life
@@ -58,6 +60,7 @@ class Model:
     fold_in: FoldIn
     habit: Habit
     axes: tuple[Axis, ...]
+    reference: Reference
     kappa: dict[str, float | None]
     popularity_half_life: float
     interactions: InteractionsConfig
@@ -102,6 +105,8 @@ class Model:
             "item_ids": self.items.ids,
             "item_available": self.catalogue.available,
             "item_columns": self.columns,
+            "item_price_position": self.reference.price_position,
+            "item_launched": self.reference.launched,
             "item_supported": self.fold_in.supported,
             "gram": self.fold_in.gram,
             "spread": self.fold_in.spread,
@@ -120,6 +125,8 @@ class Model:
         """Return the learnt numbers that are not arrays, as JSON."""
         return {
             "axes": [axis.model_dump(mode="json") for axis in self.axes],
+            "norms": {name: dict(norms) for name, norms in self.reference.norms.items()},
+            "own_brands": list(self.reference.own_brands),
             "kappa": self.kappa,
             "popularity_half_life": _finite(self.popularity_half_life),
             "repeat_mean": self.habit.mean,
@@ -144,11 +151,21 @@ def model_from(arrays: Arrays, learnt: Mapping[str, Any]) -> Model:
         fold_in=_fold_in_from(arrays, d),
         habit=_habit_from(arrays, learnt),
         axes=tuple(Axis.model_validate(axis) for axis in learnt["axes"]),
+        reference=_reference_from(arrays, learnt),
         kappa=dict(learnt["kappa"]),
         popularity_half_life=_infinite(learnt["popularity_half_life"]),
         interactions=InteractionsConfig.model_validate(learnt["interactions"]),
         config=ModelConfig.model_validate(learnt["model"]),
         timed=bool(learnt["timed"]),
+    )
+
+
+def _reference_from(arrays: Arrays, learnt: Mapping[str, Any]) -> Reference:
+    return Reference(
+        arrays["item_price_position"],
+        arrays["item_launched"],
+        tuple(learnt["own_brands"]),
+        dict(learnt["norms"]),
     )
 
 

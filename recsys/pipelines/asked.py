@@ -8,15 +8,16 @@ import numpy as np
 from recsys.config import RecsysConfig
 from recsys.evaluation import Background
 from recsys.evaluation.protocols import Asked, Question
-from recsys.events.schema import CATEGORY
+from recsys.events.schema import CATEGORY, MICROSECONDS_PER_DAY
 from recsys.interactions import Catalogue, Histories, InteractionsConfig, Targets, targets_of
 from recsys.interactions.catalogue import UNKNOWN
 from recsys.pipelines.progress import Progress
 from recsys.pipelines.snapshot import take_snapshot
 from recsys.pipelines.train import Trained, fit
 from recsys.ranking import Customers, Variant, Yardstick, describe
-from recsys.segments import Axis, axes_off, fit_axes
-from recsys.types import Indices
+from recsys.segments import Axis, Reference, axes_off, fit_axes
+from recsys.segments.reference import BRAND, NEW_DAYS
+from recsys.types import Flags, Indices
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Axes:
 
     catalogue: Catalogue
     axes: tuple[Axis, ...]
+    reference: Reference
     interactions: InteractionsConfig
     timed: bool
 
@@ -67,6 +69,8 @@ class Described:
         The same users, as they were known.
     background
         For the measures beyond accuracy.
+    flags
+        Name -> items whose share of what is shown is told; empty of what the shop does not have.
     """
 
     asked: Asked
@@ -74,6 +78,7 @@ class Described:
     targets: Targets
     customers: Customers
     background: Background
+    flags: Mapping[str, Flags]
 
     @property
     def items(self) -> Mapping[str, int]:
@@ -95,7 +100,8 @@ def learn(
         return Learnt(found.model, found.learning.now.histories, found, found.notes)
     snapshot = take_snapshot(shop, shop.events(before=as_of), config, as_of=as_of)
     axes = fit_axes(config.segments, snapshot.facts)
-    yardstick = Axes(snapshot.catalogue, axes, config.interactions, shop.timed)
+    reference = snapshot.facts.reference
+    yardstick = Axes(snapshot.catalogue, axes, reference, config.interactions, shop.timed)
     off = axes_off(config.segments, timed=shop.timed)
     return Learnt(yardstick, snapshot.histories, None, (*shop.off(), *off))
 
@@ -111,7 +117,9 @@ def describe_asked(question: Question, asked: Asked, learnt: Learnt) -> Describe
         learnt.yardstick,
         as_of=question.as_of,
     )
-    return Described(asked, catalogue, targets, customers, _background(learnt, customers.histories))
+    background = _background(learnt, customers.histories)
+    flags = _flags(learnt.yardstick, as_of=question.as_of)
+    return Described(asked, catalogue, targets, customers, background, flags)
 
 
 def _background(learnt: Learnt, known: Histories) -> Background:
@@ -134,6 +142,18 @@ def _categories(catalogue: Catalogue) -> Indices | None:
         return None
     codes, names = catalogue.codes(CATEGORY)
     return np.where(names[codes] == UNKNOWN, -1, codes)
+
+
+def _flags(yardstick: Yardstick, *, as_of: int) -> dict[str, Flags]:
+    """Mark the shop's own brands and what is new at a moment, where there is any."""
+    reference, columns = yardstick.reference, yardstick.catalogue.columns
+    nobody = np.full(len(yardstick.catalogue.items), UNKNOWN)
+    since = as_of - NEW_DAYS * MICROSECONDS_PER_DAY
+    found = {
+        "own brands": np.isin(columns.get(BRAND, nobody), reference.own_brands),
+        "new items": (reference.launched >= since) & (reference.launched < as_of),
+    }
+    return {name: marked for name, marked in found.items() if marked.any()}
 
 
 def counts(learnt: Learnt, part: Described) -> dict[str, int]:

@@ -11,12 +11,14 @@ from recsys.bundle import content_id
 from recsys.config import RecsysConfig
 from recsys.evaluation.leakage import Audit, audit, check, with_noise
 from recsys.evaluation.protocols import Question
+from recsys.events.times import format_time
 from recsys.interactions import Histories, Targets
 from recsys.pipelines.progress import Progress, silent
 from recsys.pipelines.train import Trained
 from recsys.pipelines.windows import Learning, prepare
 from recsys.ranking import Customers, describe
 from recsys.segments import Memberships, UserFacts
+from recsys.segments.profiles import Span
 from recsys.vocabulary import Vocabulary
 
 
@@ -77,6 +79,7 @@ def artefacts(
     """Return the content id of everything that training and ranking look at, by name."""
     found = {
         **_of_facts("training", learning.now.facts),
+        **_of_histories("training", learning.now.histories),
         "memberships of training": _memberships(memberships),
         **dict(_of_windows(learning)),
     }
@@ -94,11 +97,26 @@ def _of_facts(whose: str, facts: UserFacts) -> dict[str, str]:
         ),
         f"attributes of {whose}": _frame(facts.attributes),
         **{
-            f"profiles of {whose} over {window:g} days": _frame(profile)
-            for window, profile in facts.profiles.items()
+            f"profiles of {whose} over {_in_words(span)}": _digest(users=facts.users.ids, **profile)
+            for span, profile in facts.profiles.items()
         },
-        **_of_histories(whose, facts.histories),
+        **{
+            f"shares of {whose} by {column.name}": _digest(
+                values=shares.values,
+                data=shares.worth.data,
+                columns=shares.worth.indices,
+                starts=shares.worth.indptr,
+            )
+            for column, shares in facts.shares.items()
+        },
+        f"prices and launches of {whose}": _digest(
+            price_position=facts.reference.price_position, launched=facts.reference.launched
+        ),
     }
+
+
+def _in_words(span: Span) -> str:
+    return f"{span.days:g} days before {format_time(span.until)}"
 
 
 def _of_histories(whose: str, histories: Histories) -> dict[str, str]:
@@ -120,7 +138,9 @@ def _of_windows(learning: Learning) -> Iterator[tuple[str, str]]:
     if came_back is not None:
         yield "what came back", _digest(came_back=came_back)
     if learning.window is not None:
-        yield from _of_facts("the learning window", learning.window.start.facts).items()
+        start = learning.window.start
+        yield from _of_facts("the learning window", start.facts).items()
+        yield from _of_histories("the learning window", start.histories).items()
         yield "targets weights are learnt on", _targets(learning.window.targets)
     for number, one in enumerate(learning.rounds, 1):
         yield from _of_histories(f"window {number}", one.histories).items()

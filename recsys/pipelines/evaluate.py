@@ -144,6 +144,8 @@ def _runs(
                     items=learnt.yardstick.catalogue.items.ids,
                     counts={**question.counts, **counts(learnt, part)},
                     listed_outside=outside,
+                    background=part.background,
+                    flags=part.flags,
                 )
             )
     return runs

@@ -1,16 +1,25 @@
 """Read what the config names, and judge every row."""
 
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
 import duckdb
 
 from recsys.config import RecsysConfig
 from recsys.engines import connect
 from recsys.errors import DataError
 from recsys.events import mapping
-from recsys.events.readers import open_source
+from recsys.events.readers import files_of, open_source
 from recsys.events.schema import EVENT_TYPES
 from recsys.events.shop import Shop, read_shop
+from recsys.events.sources import Further
 from recsys.events.times import parse_time
 from recsys.events.validation import Intake
+
+LARGE: Final = 256 * 2**20
+"""Bytes of event files from which a shop's tables lie on the disk: about 20 million events."""
 
 
 def intake_of(config: RecsysConfig) -> Intake:
@@ -23,6 +32,7 @@ def intake_of(config: RecsysConfig) -> Intake:
         end=parse_time(data.end, what="[data] end") if data.end else None,
         time_format=data.time_format,
         where=data.where,
+        event_names=data.event_names,
     )
 
 
@@ -36,7 +46,7 @@ def open_evaluated(config: RecsysConfig) -> Shop:
 
 
 def open_shop(config: RecsysConfig) -> Shop:
-    """Read the shop's events, users and items.
+    """Read the shop's events, users, items and campaigns.
 
     Raises
     ------
@@ -44,7 +54,30 @@ def open_shop(config: RecsysConfig) -> Shop:
         When something the config names is not there, or nothing is usable.
     """
     data = config.data
-    return read_shop(connect(), data.events, intake_of(config), users=data.users, items=data.items)
+    scratch = _scratch(data.events)
+    folder = None if scratch is None else Path(scratch.name)
+    shop = read_shop(
+        connect(folder=folder),
+        data.events,
+        intake_of(config),
+        users=data.users,
+        items=data.items,
+        further=Further(**{name: getattr(data, name) for name in Further._fields}),
+        imported={
+            axis.column: (name, axis.file)
+            for name, axis in config.segments.items()
+            if axis.kind == "imported" and axis.file
+        },
+    )
+    return replace(shop, scratch=scratch)
+
+
+def _scratch(events: str) -> TemporaryDirectory[str] | None:
+    """Make a folder for the tables of a shop that memory may be too small for."""
+    size = sum(Path(file).stat().st_size for file in files_of(events, "events"))
+    if size < LARGE:
+        return None
+    return TemporaryDirectory(prefix="recsys-", ignore_cleanup_errors=True)
 
 
 def open_columns(

@@ -43,12 +43,7 @@ def moment(published: Published, state: StateStore) -> int:
 def read_history(source: Source, config: RecsysConfig) -> Shop:
     """Read a file of further events by the config's rules."""
     intake = intake_of(config)._replace(where=None)
-    present = read_columns(source)
-    columns = {
-        ours: theirs
-        for ours, theirs in intake.columns.items()
-        if isinstance(theirs, str) and theirs in present
-    }
+    columns = mapping.fitting(intake.columns, read_columns(source))
     return read_shop(connect(), source, intake._replace(columns=columns))
 
 

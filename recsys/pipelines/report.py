@@ -22,6 +22,7 @@ from recsys.evaluation import (
     groups_of,
     write_outcome,
 )
+from recsys.evaluation.fairness import FairnessSettings
 from recsys.evaluation.report import write as write_page
 
 
@@ -81,7 +82,11 @@ def report_on(
         comparisons,
         title="Which ranking is better, and for whom",
         measure=measure_of(config),
-        min_users=config.evaluation.min_users,
+        settings=FairnessSettings(
+            k=config.evaluation.k[0],
+            min_users=config.evaluation.min_users,
+            seed=config.model.seed,
+        ),
         versions={"recsys": __version__, **library_versions()},
     )
     return Report(comparisons, found)

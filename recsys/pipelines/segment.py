@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from recsys.config import RecsysConfig
 from recsys.errors import ConfigError
 from recsys.events.shop import Shop
-from recsys.pipelines.snapshot import take_snapshot
-from recsys.segments import Memberships, axes_off, columns_of
+from recsys.pipelines.progress import Progress, silent
+from recsys.pipelines.snapshot import learn_facts, seen_catalogue, seen_users
+from recsys.segments import Memberships, UserFacts, assign_axes, axes_off, fit_axes
+from recsys.segments.tags import catalogue
 
 
 @dataclass(frozen=True)
@@ -20,45 +21,53 @@ class Segmented:
     ----------
     memberships
         Of every user known by then.
+    facts
+        What they were worked out from.
     notes
         Axes that the data switch off.
     """
 
     memberships: Memberships
+    facts: UserFacts
     notes: tuple[str, ...]
+
+    def tags(self) -> pd.DataFrame:
+        """Return the tag catalogue: one row a segment; see `recsys.segments.tags`.
+
+        Raises
+        ------
+        ConfigError
+            When an axis is checked against what is not there.
+        """
+        return catalogue(self.memberships, self.facts.attributes)
 
     def sizes(self) -> pd.DataFrame:
         """Return ``axis, segment, users, weight, share, definition``, one row a segment."""
-        matrix = self.memberships.matrix.tocsc()
-        users = np.diff(matrix.indptr)
-        weight = np.asarray(matrix.sum(axis=0)).ravel()
-        rows = [
-            (axis.name, segment, int(users[column]), float(weight[column]), definition)
-            for axis in self.memberships.axes
-            for column, segment, definition in zip(
-                range(*columns_of(self.memberships.axes)[axis.name].indices(len(users))),
-                axis.segments,
-                axis.fit.definitions,
-                strict=True,
-            )
-        ]
-        names = ["axis", "segment", "users", "weight", "definition"]
-        frame = pd.DataFrame(rows, columns=names)
-        share = frame["weight"] / max(len(self.memberships.users), 1)
-        frame.insert(4, "share", share)
-        return frame
+        return self.tags()[["axis", "segment", "users", "weight", "share", "definition"]]
 
 
-def segment(shop: Shop, config: RecsysConfig, *, as_of: int) -> Segmented:
+def segment(
+    shop: Shop, config: RecsysConfig, *, as_of: int, progress: Progress = silent
+) -> Segmented:
     """Fit every configured axis on what is known before `as_of`, and assign everyone.
+
+    No history is made: profiles are added up on the engine, and only their sums come back.
 
     Raises
     ------
     ConfigError
-        When no axis is configured.
+        When no axis is configured, or one cannot be put on the data.
+    DataError
+        When nothing is known by then.
     """
     if not config.segments:
         raise ConfigError("no axis is configured; add a table such as [segments.lifecycle]")
-    snapshot = take_snapshot(shop, shop.events(before=as_of), config, as_of=as_of)
+    with progress("profiles", None):
+        events = shop.events(before=as_of)
+        items = seen_catalogue(shop, events, config)
+        users = seen_users(shop, events, as_of=as_of)
+        facts = learn_facts(shop, events, config, users, items, as_of=as_of)
+    with progress("putting users into segments", None):
+        memberships = assign_axes(fit_axes(config.segments, facts), facts)
     off = axes_off(config.segments, timed=shop.timed)
-    return Segmented(snapshot.memberships(config), (*shop.off(), *off))
+    return Segmented(memberships, facts, (*shop.off(), *off))

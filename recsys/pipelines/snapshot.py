@@ -9,7 +9,7 @@ import pandas as pd
 
 from recsys.config import RecsysConfig
 from recsys.errors import DataError
-from recsys.events.schema import CATEGORY
+from recsys.events.schema import CATEGORY, ITEM_ID, USER_ID
 from recsys.events.shop import Shop
 from recsys.interactions import (
     HALF_LIVES,
@@ -24,8 +24,9 @@ from recsys.segments import (
     UserFacts,
     assign_axes,
     fit_axes,
-    fit_possible_axes,
-    profiles_over,
+    gather_facts,
+    learn_reference,
+    needs_of,
 )
 from recsys.vocabulary import Vocabulary
 
@@ -42,16 +43,14 @@ class Snapshot:
     as_of
         Microseconds.
     facts
-        Histories, profiles and attributes of every user known by then.
+        Profiles, shares and attributes of every user known by then.
+    histories
+        Of the same users, with one decayed column for each of `HALF_LIVES`.
     """
 
     as_of: int
     facts: UserFacts
-
-    @property
-    def histories(self) -> Histories:
-        """The histories, with one decayed column for each of `HALF_LIVES`."""
-        return self.facts.histories
+    histories: Histories
 
     @property
     def catalogue(self) -> Catalogue:
@@ -64,7 +63,8 @@ class Snapshot:
 
     def possible_memberships(self, config: RecsysConfig) -> Memberships:
         """Fit those configured axes that this moment allows, and assign the users."""
-        return assign_axes(fit_possible_axes(config.segments, self.facts), self.facts)
+        axes = fit_axes(config.segments, self.facts, possible_only=True)
+        return assign_axes(axes, self.facts)
 
 
 def take_snapshot(
@@ -99,13 +99,68 @@ def take_snapshot(
     table = _pairs(shop, events, config, as_of=as_of)
     attributes = shop.users(as_of=as_of)
     if catalogue is None:
-        catalogue = build_catalogue(shop.items(), pd.unique(table["item_id"]), _columns(config))
+        catalogue = build_catalogue(shop.items(), pd.unique(table["item_id"]), text_columns(config))
     users = Vocabulary([*pd.unique(table["user_id"]), *attributes.index])
     histories = build_histories(table, users, catalogue.items, as_of=as_of)
-    windows = (window for axis in config.segments.values() for window in axis.windows)
-    target = config.interactions.target
-    described = profiles_over(windows, events, target, as_of=as_of, timed=shop.timed)
-    return Snapshot(as_of, UserFacts(histories, described, attributes, catalogue, shop.timed))
+    facts = learn_facts(shop, events, config, users, catalogue, as_of=as_of)
+    return Snapshot(as_of, facts, histories)
+
+
+def seen_catalogue(shop: Shop, events: nw.LazyFrame[Any], config: RecsysConfig) -> Catalogue:
+    """Join the items file and the items of some events, without making histories."""
+    return build_catalogue(shop.items(), _distinct(events, ITEM_ID), text_columns(config))
+
+
+def seen_users(shop: Shop, events: nw.LazyFrame[Any], *, as_of: int) -> Vocabulary:
+    """Return every user of some events or of the users file.
+
+    Raises
+    ------
+    DataError
+        When there is no event.
+    """
+    found = _distinct(events, USER_ID)
+    if not len(found):
+        raise _nothing_before(shop)
+    return Vocabulary([*found, *shop.users(as_of=as_of).index])
+
+
+def _distinct(events: nw.LazyFrame[Any], column: str) -> "pd.Series[str]":
+    found = events.filter(~nw.col(column).is_null()).select(column).unique().collect("pandas")
+    ids: pd.Series[str] = found.to_native()[column]
+    return ids
+
+
+def learn_facts(
+    shop: Shop,
+    events: nw.LazyFrame[Any],
+    config: RecsysConfig,
+    users: Vocabulary,
+    catalogue: Catalogue,
+    *,
+    as_of: int,
+) -> UserFacts:
+    """Learn what profiles are measured against, and work out what the configured axes ask for."""
+    reference = learn_reference(
+        events,
+        shop.items(),
+        catalogue,
+        target=config.interactions.target,
+        timed=shop.timed,
+        own_brands=config.data.own_brands,
+    )
+    return gather_facts(
+        events,
+        users,
+        shop.users(as_of=as_of),
+        catalogue,
+        reference,
+        needs_of(config.segments.values(), as_of=as_of),
+        interactions=config.interactions,
+        as_of=as_of,
+        timed=shop.timed,
+        learning=True,
+    )
 
 
 def read_histories(
@@ -126,17 +181,21 @@ def _pairs(
     return table
 
 
-def _columns(config: RecsysConfig) -> list[str]:
-    interests = [axis.column for axis in config.segments.values() if axis.kind == "interest"]
-    return list(dict.fromkeys([*TEXT_COLUMNS, *interests]))
+def text_columns(config: RecsysConfig) -> list[str]:
+    """Return the columns of the items that are kept: those for people, and those of axes."""
+    asked = [column.name for axis in config.segments.values() for column in axis.columns]
+    return list(dict.fromkeys([*TEXT_COLUMNS, *asked]))
+
+
+def _nothing_before(shop: Shop) -> DataError:
+    return DataError(
+        f"no event before the moment to learn at; the events are of {shop.window() or 'no time'}"
+    )
 
 
 def _check(table: pd.DataFrame, shop: Shop, config: RecsysConfig) -> None:
     if table.empty:
-        raise DataError(
-            "no event before the moment to learn at; "
-            f"the events are of {shop.window() or 'no time'}"
-        )
+        raise _nothing_before(shop)
     counts = ", ".join(f"{name}: {number}" for name, number in shop.event_counts().items())
     if not np.any(table["worth"] > 0):
         raise DataError(

@@ -92,6 +92,7 @@ class Fitter:
                 snapshot.histories,
                 memberships,
                 snapshot.catalogue,
+                snapshot.facts.reference,
                 past,
                 interactions=self.config.interactions,
                 config=self.config.model,

@@ -16,7 +16,14 @@ from recsys.interactions import (
     build_histories,
     pair_table,
 )
-from recsys.segments import Axis, Memberships, UserFacts, assign_axes, profiles_over
+from recsys.segments import (
+    Axis,
+    Memberships,
+    Reference,
+    assign_axes,
+    gather_facts,
+    needs_of,
+)
 from recsys.vocabulary import Vocabulary
 
 
@@ -60,6 +67,11 @@ class Yardstick(Protocol):
         ...
 
     @property
+    def reference(self) -> Reference:
+        """What profiles are measured against."""
+        ...
+
+    @property
     def interactions(self) -> InteractionsConfig:
         """What events are worth."""
         ...
@@ -98,13 +110,15 @@ def describe(
         before, model.interactions, as_of=as_of, timed=model.timed, half_lives=HALF_LIVES
     )
     histories = build_histories(table, users, model.catalogue.items, as_of=as_of)
-    windows = (window for axis in model.axes for window in axis.config.windows)
-    target = model.interactions.target
-    facts = UserFacts(
-        histories,
-        profiles_over(windows, before, target, as_of=as_of, timed=model.timed),
+    facts = gather_facts(
+        before,
+        users,
         attributes,
         model.catalogue,
-        model.timed,
+        model.reference,
+        needs_of((axis.config for axis in model.axes), as_of=as_of),
+        interactions=model.interactions,
+        as_of=as_of,
+        timed=model.timed,
     )
     return Customers(histories, assign_axes(model.axes, facts))

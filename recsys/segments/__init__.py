@@ -2,7 +2,7 @@
 
 from recsys.segments.axes import KINDS, AxisConfig
 from recsys.segments.axis import AxisFit
-from recsys.segments.facts import UserFacts
+from recsys.segments.facts import Needs, UserFacts, gather_facts, needs_of
 from recsys.segments.memberships import (
     Axis,
     Memberships,
@@ -10,9 +10,9 @@ from recsys.segments.memberships import (
     axes_off,
     columns_of,
     fit_axes,
-    fit_possible_axes,
 )
-from recsys.segments.profiles import FEATURES, profiles, profiles_over
+from recsys.segments.profiles import FEATURES
+from recsys.segments.reference import Reference, learn_reference
 
 __all__ = [
     "FEATURES",
@@ -21,12 +21,14 @@ __all__ = [
     "AxisConfig",
     "AxisFit",
     "Memberships",
+    "Needs",
+    "Reference",
     "UserFacts",
     "assign_axes",
     "axes_off",
     "columns_of",
     "fit_axes",
-    "fit_possible_axes",
-    "profiles",
-    "profiles_over",
+    "gather_facts",
+    "learn_reference",
+    "needs_of",
 ]

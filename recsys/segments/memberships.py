@@ -1,8 +1,11 @@
 """Which user is how much in which segment, on every axis, as of a moment."""
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 import pandas as pd
@@ -37,6 +40,16 @@ class Axis(Config):
     def segments(self) -> tuple[str, ...]:
         """The names of the axis' segments, in column order."""
         return self.fit.segments
+
+    @property
+    def definition_id(self) -> str:
+        """The version of its definition: a digest of the config and of everything it froze."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def assign(self, facts: UserFacts) -> Membership:
+        """Put the users of `facts` into its segments."""
+        return KINDS[self.config.kind].assign(self.config, self.fit, facts)
 
 
 @dataclass(frozen=True)
@@ -87,30 +100,68 @@ def columns_of(axes: Sequence[Axis]) -> dict[str, slice]:
     return {axis.name: slice(ends[i], ends[i + 1]) for i, axis in enumerate(axes)}
 
 
-def fit_axes(configs: Mapping[str, AxisConfig], facts: UserFacts) -> tuple[Axis, ...]:
-    """Freeze every configured axis on `facts`; those that need times are off without them.
+def in_order(configs: Mapping[str, AxisConfig]) -> list[str]:
+    """Return the names of axes, those that others are made of first.
 
     Raises
     ------
     ConfigError
-        When an axis cannot be put on these facts.
+        When an axis is made of one that is not there, or of itself.
     """
-    return tuple(
-        Axis(name=name, config=config, fit=KINDS[config.kind].fit(config, facts))
-        for name, config in configs.items()
-        if facts.timed or not KINDS[config.kind].needs_times
-    )
-
-
-def fit_possible_axes(configs: Mapping[str, AxisConfig], facts: UserFacts) -> tuple[Axis, ...]:
-    """Freeze the axes that these facts allow: an attribute may be younger than a window."""
-    fitted: list[Axis] = []
     for name, config in configs.items():
-        try:
-            fitted += fit_axes({name: config}, facts)
-        except ConfigError:
+        for parent in config.parents:
+            if parent not in configs:
+                raise ConfigError(
+                    f"[segments.{name}] is made of {parent!r}, which is no axis; "
+                    f"there are {', '.join(configs)}"
+                )
+    parents = {name: config.parents for name, config in configs.items()}
+    try:
+        return list(TopologicalSorter(parents).static_order())
+    except CycleError as error:
+        circle = " → ".join(map(str, error.args[1]))
+        raise ConfigError(f"[segments] axes are made of each other: {circle}") from error
+
+
+def fit_axes(
+    configs: Mapping[str, AxisConfig], facts: UserFacts, *, possible_only: bool = False
+) -> tuple[Axis, ...]:
+    """Freeze every configured axis on `facts`; those that need times are off without them.
+
+    Parameters
+    ----------
+    configs
+        Name -> config.
+    facts
+        Of the users to freeze cut points on.
+    possible_only
+        Leave out what these facts do not allow: an attribute may be younger than a window.
+
+    Raises
+    ------
+    ConfigError
+        When an axis cannot be put on these facts, unless `possible_only`.
+    """
+    fitted: dict[str, Axis] = {}
+    wanted = {parent for config in configs.values() for parent in config.parents}
+    for name in in_order(configs):
+        config = configs[name]
+        if _off(config, facts) or not set(config.parents) <= set(fitted):
             continue
-    return tuple(fitted)
+        try:
+            fit = KINDS[config.kind].fit(config, facts)
+        except ConfigError as error:
+            if possible_only:
+                continue
+            raise ConfigError(f"[segments.{name}] {error}") from error
+        fitted[name] = Axis(name=name, config=config, fit=fit)
+        if name in wanted:
+            facts = facts.knowing(name, fit.segments, fitted[name].assign(facts))
+    return tuple(fitted[name] for name in configs if name in fitted)
+
+
+def _off(config: AxisConfig, facts: UserFacts) -> bool:
+    return KINDS[config.kind].needs_times and not facts.timed
 
 
 def axes_off(configs: Mapping[str, AxisConfig], *, timed: bool) -> list[str]:
@@ -123,14 +174,17 @@ def axes_off(configs: Mapping[str, AxisConfig], *, timed: bool) -> list[str]:
 def _switched_off(name: str, config: AxisConfig) -> Iterator[str]:
     if KINDS[config.kind].needs_times:
         yield f"no timestamps: the axis {name!r} ({config.kind}) is off"
-    elif any(map(math.isfinite, config.windows)):
+    elif any(math.isfinite(days) for _, days in config.reads):
         yield f"no timestamps: the window of the axis {name!r} is off, all that is known counts"
 
 
 def assign_axes(axes: Sequence[Axis], facts: UserFacts) -> Memberships:
     """Put the users of `facts` into the segments of `axes`."""
-    parts = [KINDS[axis.config.kind].assign(axis.config, axis.fit, facts) for axis in axes]
-    n_users = len(facts.histories.users)
-    empty = sparse.csr_matrix((n_users, 0), dtype=np.float64)
-    matrix = sparse.hstack([empty, *parts], format="csr")
-    return Memberships(facts.histories.users, tuple(axes), sparse.csr_matrix(matrix))
+    parts = {}
+    for name in in_order({axis.name: axis.config for axis in axes}):
+        axis = next(axis for axis in axes if axis.name == name)
+        parts[name] = axis.assign(facts)
+        facts = facts.knowing(name, axis.segments, parts[name])
+    empty = sparse.csr_matrix((len(facts), 0), dtype=np.float64)
+    matrix = sparse.hstack([empty, *(parts[axis.name] for axis in axes)], format="csr")
+    return Memberships(facts.users, tuple(axes), sparse.csr_matrix(matrix))

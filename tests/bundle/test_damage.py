@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.bundle import BundleStore
+from recsys.bundle import FORMAT, BundleStore
 from recsys.errors import BundleError, NotFoundError
 
 FILES = [
@@ -172,9 +172,9 @@ def test_another_format_names_both_and_the_remedy(store, publish):
     store.activate(publish().version)
     folder = folder_of(store)
     document = json.loads((folder / "manifest.json").read_text())
-    with_manifest(folder, document | {"format": 2})
+    with_manifest(folder, document | {"format": FORMAT + 1})
     (folder / "manifest.sha256").unlink()
-    assert_refused(store, match=r"has format 2, .* reads format 1; train again")
+    assert_refused(store, match=rf"has format {FORMAT + 1}, .* reads format {FORMAT}; train again")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from recsys import metrics
+from recsys.cli.evaluate import print_gaps
 from recsys.ranking import BUILT_IN
 
 COLUMNS = ["user_id", "n_rel", "history", "listed"]
@@ -39,6 +40,9 @@ def test_variants_are_judged_side_by_side(ask: Any, new_shop: Path, tmp_path: Pa
     assert list(document["variants"]) == list(BUILT_IN)
     targets = targets_of(shop, "2024-06-02")
     assert document["counts"]["users"] == len(targets)
+    told = [one["variant"] for one in document["fairness"]]
+    assert told == [document["candidate"], document["baseline"]]
+    assert "What each segment is shown" in (report / "report.html").read_text(encoding="utf-8")
     for name, judged in document["variants"].items():
         per_user = pd.read_parquet(report / "users" / f"{name}.parquet")
         assert list(per_user)[:4] == COLUMNS
@@ -62,6 +66,18 @@ def test_people_see_every_variant(ask: Any, untrained: Path) -> None:
     assert "verdict: too few users to tell segment_aware from no_segments" in answer.err
     assert "artefacts, none knows the future" in answer.err
     assert not (untrained / "store").exists()
+
+
+def test_only_gaps_beyond_chance_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    gaps = [
+        {"beyond_chance": True, "sentence": "On the axis age."},
+        {"beyond_chance": False, "sentence": "On the axis lot."},
+        {"beyond_chance": False, "sentence": None},
+    ]
+    print_gaps({"fairness": [{"variant": "a", "gaps": gaps}, {"variant": "b", "gaps": gaps}]})
+    assert capsys.readouterr().err == "a: On the axis age.\n"
+    print_gaps({"fairness": []})
+    assert capsys.readouterr().err == ""
 
 
 def test_lists_of_any_recommender(ask: Any, new_shop: Path, tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ import pytest
 
 from recsys.config import load_config
 from recsys.errors import DataError
-from recsys.events.starter import guess_columns, starter_config
+from recsys.events.guessing import guess_columns, guess_events
+from recsys.events.schema import EVENT_TYPES
+from recsys.events.starter import starter_config
+from recsys.pipelines.ingest import open_shop
 
 COMPLETE_JOURNEY = {
     "events": pd.DataFrame(
@@ -98,12 +101,61 @@ RETAIL_ROCKET = {
 }
 
 
+ROCKET_FILES = {
+    "events.csv": """timestamp,visitorid,event,itemid,transactionid
+1433221332117,257597,view,355908,
+1433224214164,992329,view,460429,
+1433221999827,111016,addtocart,460429,
+1433222531378,111016,transaction,460429,4000
+""",
+    "item_properties_part1.csv": """timestamp,itemid,property,value
+1435460400000,460429,categoryid,1338
+1441508400000,355908,790,n32880.000
+1439089200000,355908,available,1
+1431226800000,355908,categoryid,1338
+""",
+    "item_properties_part2.csv": """timestamp,itemid,property,value
+1442113200000,355908,available,0
+1442113200000,355908,categoryid,1016
+1435460400000,460429,available,1
+1435460400000,460429,888,1116713 960601 n277.200
+""",
+    "category_tree.csv": """categoryid,parentid
+1016,140
+1338,140
+140,
+""",
+}
+JOURNEY_CAMPAIGNS = {
+    "campaigns": pd.DataFrame(
+        {
+            "campaign_id": ["1", "2"],
+            "campaign_type": ["Type B", "Type A"],
+            "start_date": pd.to_datetime(["2017-03-03", "2017-03-08"]),
+            "end_date": pd.to_datetime(["2017-04-09", "2017-04-09"]),
+        }
+    ),
+    "campaign_users": pd.DataFrame(
+        {"campaign_id": ["1", "1", "2"], "household_id": ["900", "1228", "900"]}
+    ),
+    "redemptions": pd.DataFrame(
+        {
+            "household_id": ["900", "900"],
+            "coupon_upc": ["51380041013", "51380041313"],
+            "campaign_id": ["1", "2"],
+            "redemption_date": pd.to_datetime(["2017-03-17", "2017-03-18"]),
+        }
+    ),
+}
+
+
 def write(frames: dict[str, pd.DataFrame], folder: Path, ending: str) -> list[str]:
     words = []
     for name, frame in frames.items():
         path = folder / f"{name}.{ending}"
         frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path, index=False)
-        words += [str(path)] if name == "events" else [f"--{name}", str(path)]
+        option = f"--{name.replace('_', '-')}"
+        words += [str(path)] if name == "events" else [option, str(path)]
     return words
 
 
@@ -153,14 +205,97 @@ def test_ta_feng(ask: Any, tmp_path: Path) -> None:
     assert {"age_group", "residence_area", "interest"} < set(config.segments)
 
 
-def test_what_a_shop_calls_a_sale_is_aimed_at(tmp_path: Path) -> None:
-    write(RETAIL_ROCKET, tmp_path, "csv")
-    starter = starter_config(str(tmp_path / "events.csv"), folder=tmp_path)
-    (tmp_path / "recsys.toml").write_text(starter.text, encoding="utf-8")
-    interactions = load_config(tmp_path / "recsys.toml").interactions
-    assert interactions.target == ["transaction"]
-    assert interactions.event_weights["transaction"] == 5
-    assert interactions.event_weights["addtocart"] == 1
+def test_retail_rocket(ask: Any, tmp_path: Path) -> None:
+    """The four files as they come, made by hand in their own layout."""
+    for name, text in ROCKET_FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    files = {name: tmp_path / name for name in ("events.csv", "category_tree.csv")}
+    answer = ask(
+        "init", files["events.csv"], "--items", tmp_path / "item_properties_part*.csv",
+        "--category-tree", files["category_tree.csv"], "-o", tmp_path / "recsys.toml",
+    )  # fmt: skip
+    assert answer.code == 0
+    config = load_config(tmp_path / "recsys.toml")
+    assert config.data.columns == {
+        "user_id": "visitorid",
+        "item_id": "itemid",
+        "basket_id": "transactionid",
+        "category": "categoryid",
+        "parent": "parentid",
+    }
+    assert config.data.event_names == {"cart": "addtocart", "purchase": "transaction"}
+    assert config.data.items == str(tmp_path / "item_properties_part*.csv")
+    assert config.data.category_tree == str(files["category_tree.csv"])
+    assert config.interactions.target == ["purchase"]
+    assert set(config.interactions.event_weights) <= set(EVENT_TYPES)
+    assert set(config.segments) == {"lifecycle", "rfm", "interest"}
+    assert "cart is their event 'addtocart'" in answer.err
+    report = ask("validate", "--format", "json", shop=tmp_path).json
+    assert report["events"] == {"view": 2, "cart": 1, "purchase": 1}
+    assert {name: file["accepted"] for name, file in report["files"].items()} == {
+        "events": 4,
+        "items": 2,
+        "category_tree": 3,
+    }
+    assert all(file["rejected"] == {} for file in report["files"].values())
+    assert report["window"]["first"] == "2015-06-02T05:02:12.117000Z"
+    assert report["off"] == []
+    shop = open_shop(config)
+    assert shop.items()["category"].to_dict() == {"355908": "140 > 1016", "460429": "140 > 1338"}
+    assert shop.items()["available"].to_dict() == {"355908": False, "460429": True}
+    shop.close()
+
+
+def test_complete_journey_with_its_campaigns(ask: Any, tmp_path: Path) -> None:
+    frames = {**COMPLETE_JOURNEY, **JOURNEY_CAMPAIGNS}
+    words = write(frames, tmp_path, "parquet")
+    assert ask("init", *words, "-o", tmp_path / "recsys.toml").code == 0
+    columns = load_config(tmp_path / "recsys.toml").data.columns
+    assert columns["timestamp"] == ["transaction_timestamp", "redemption_date"]
+    assert columns["user_id"] == "household_id"
+    added = {name: columns[name] for name in ("starts", "ends", "kind", "coupon_id")}
+    assert added == {
+        "starts": "start_date",
+        "ends": "end_date",
+        "kind": "campaign_type",
+        "coupon_id": "coupon_upc",
+    }
+    report = ask("validate", "--format", "json", shop=tmp_path).json
+    assert {name: file["accepted"] for name, file in report["files"].items()} == {
+        name: len(frame) for name, frame in frames.items()
+    }
+    assert report["off"] == []
+
+
+def test_what_a_shop_calls_a_sale_is_a_purchase(ask: Any, tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text(
+        "user_id,item_id,event\n1,a,Buy\n1,a,swipe\n1,b, view\n", encoding="utf-8"
+    )
+    assert ask("init", tmp_path / "events.csv", "-o", tmp_path / "recsys.toml").code == 0
+    config = load_config(tmp_path / "recsys.toml")
+    assert config.data.event_names == {"purchase": "Buy"}
+    assert config.interactions.target == ["purchase"]
+    assert config.interactions.event_weights["swipe"] == 1
+    assert "Buy" not in config.interactions.event_weights
+    report = ask("validate", "--format", "json", shop=tmp_path).json
+    assert report["events"] == {"purchase": 1, "swipe": 1, "view": 1}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "named"),
+    [
+        (["view", "cart", "purchase"], {}),
+        (["Add-to-cart", "page view"], {"view": "page view", "cart": "Add-to-cart"}),
+        (["PURCHASE", "checkout"], {"purchase": "PURCHASE"}),
+        (["purchase", "checkout"], {}),
+        (["checkout", "order"], {"purchase": "order"}),
+        (["pv", "fav", "buy", "cart"], {"view": "pv", "favorite": "fav", "purchase": "buy"}),
+        (["teleport"], {}),
+        ([], {}),
+    ],
+)
+def test_events_that_are_ours_under_another_name(kinds: list[str], named: dict[str, str]) -> None:
+    assert guess_events(kinds) == named
 
 
 def test_the_sample(ask: Any, untrained: Path) -> None:
@@ -197,7 +332,7 @@ def test_events_that_are_not_there(ask: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "recsys.toml").exists()
     with pytest.raises(DataError, match="ends in"):
         (tmp_path / "events.xlsx").touch()
-        starter_config(str(tmp_path / "events.xlsx"), folder=tmp_path)
+        starter_config({"events": str(tmp_path / "events.xlsx")}, folder=tmp_path)
 
 
 def test_columns_nobody_can_guess_are_asked_for(ask: Any, tmp_path: Path) -> None:
@@ -214,8 +349,8 @@ def test_axes_of_strange_columns_have_names_of_their_own(tmp_path: Path) -> None
     columns = ("interest", "Lifecycle", "a b", "a_b", "a-b", "年齢", "性別", "2nd", 'say "\\n"')
     users = pd.DataFrame({"user_id": ["1", "2"], **{name: ["x", "y"] for name in columns}})
     write({"events": TA_FENG["events"], "users": users}, tmp_path, "parquet")
-    files = [str(tmp_path / f"{name}.parquet") for name in ("events", "users")]
-    starter = starter_config(files[0], users=files[1], folder=tmp_path)
+    files = {name: str(tmp_path / f"{name}.parquet") for name in ("events", "users")}
+    starter = starter_config(files, folder=tmp_path)
     (tmp_path / "recsys.toml").write_text(starter.text, encoding="utf-8")
     segments = load_config(tmp_path / "recsys.toml").segments.values()
     assert [s.column for s in segments if s.kind == "attribute"] == list(columns)
@@ -224,7 +359,7 @@ def test_axes_of_strange_columns_have_names_of_their_own(tmp_path: Path) -> None
 def test_events_of_strange_names(tmp_path: Path) -> None:
     events = TA_FENG["events"].assign(event=["é > ü", 'a "b"\\', "tab\there"])
     events.to_parquet(tmp_path / "events.parquet", index=False)
-    starter = starter_config(str(tmp_path / "events.parquet"), folder=tmp_path)
+    starter = starter_config({"events": str(tmp_path / "events.parquet")}, folder=tmp_path)
     (tmp_path / "recsys.toml").write_text(starter.text, encoding="utf-8")
     weights = load_config(tmp_path / "recsys.toml").interactions.event_weights
     assert set(events["event"]) < set(weights)

@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from recsys.segments import FEATURES
+
 
 def read(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
@@ -18,7 +20,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def test_every_axis_and_segment_with_its_size(ask: Any, untrained: Path) -> None:
-    answer = ask("segment", "--format", "json", shop=untrained)
+    answer = ask("segment", "--quick", "--format", "json", shop=untrained)
     assert answer.code == 0
     report = answer.json
     assert report["users"] == 301
@@ -37,6 +39,41 @@ def test_people_see_a_table(ask: Any, untrained: Path) -> None:
     answer = ask("segment", shop=untrained)
     assert "Segments of 301 users" in answer.out
     assert "age is 60+" in answer.out
+    assert "What each axis is worth" in answer.out
+    assert "Knowing age makes the next purchase" in answer.err
+    assert "nothing rises or falls beyond chance" in answer.err
+
+
+def test_a_report_is_a_folder_to_look_at_and_to_read(
+    ask: Any, untrained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "deep" / "report"
+    answer = ask("segment", "--report", folder, "--format", "json", shop=untrained)
+    assert answer.code == 0
+    document = json.loads((folder / "segments.json").read_text(encoding="utf-8"))
+    assert {**answer.json, "segments": None} == {**document, "segments": None}
+    assert document["users"] == 301
+    page = (folder / "segments.html").read_text(encoding="utf-8")
+    assert "What each axis is worth" in page
+    tags = read(folder / "tags.csv")
+    assert set(tags["axis"]) == {axis["name"] for axis in document["axes"]}
+    assert tags["version"].str.len().eq(12).all()
+    profiles = read(folder / "profiles.parquet")
+    assert set(FEATURES) < set(profiles)
+    assert profiles["user_id"].nunique() == len(profiles) == 301
+    paces = read(folder / "paces.parquet")
+    assert paces["gap"].gt(0).all()
+    memberships = read(folder / "memberships.parquet")
+    assert set(memberships["user_id"]) <= set(profiles["user_id"])
+
+
+def test_a_report_that_cannot_be_written_is_said_with_its_place(
+    ask: Any, untrained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    answer = ask("segment", "--report", tmp_path / "file" / "report", shop=untrained)
+    assert answer.code == 3
+    assert "cannot be written" in answer.err
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
@@ -44,7 +81,7 @@ def test_memberships_are_the_same_in_every_format(
     ask: Any, untrained: Path, tmp_path: Path, newcomer: str, ending: str
 ) -> None:
     path = tmp_path / "new" / f"memberships.{ending}"
-    answer = ask("segment", "--output", path, "--format", "json", shop=untrained)
+    answer = ask("segment", "--quick", "--output", path, "--format", "json", shop=untrained)
     frame = read(path)
     assert list(frame) == ["user_id", "axis", "segment", "weight"]
     assert {"0000", newcomer} < set(frame["user_id"])
@@ -56,7 +93,9 @@ def test_memberships_are_the_same_in_every_format(
 
 
 def test_nothing_at_or_after_the_moment_is_used(ask: Any, untrained: Path) -> None:
-    early = ask("segment", "--format", "json", "--as-of", "2024-02-01", shop=untrained).json
+    early = ask(
+        "segment", "--quick", "--format", "json", "--as-of", "2024-02-01", shop=untrained
+    ).json
     events = pd.read_csv(untrained / "events.csv", dtype=str)
     known = events[events["timestamp"] < "2024-02-01"]["user_id"].nunique()
     sizes = pd.DataFrame(early["segments"]).groupby("axis")["weight"].sum()

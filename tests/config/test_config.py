@@ -9,8 +9,10 @@ import pytest
 from recsys.cli.demo import CONFIG as DEMO
 from recsys.config import RecsysConfig, json_schema, load_config, parse_config
 from recsys.errors import ConfigError
+from recsys.segments.axes.imported import ImportedConfig
 
 LEAST = '[data]\nevents = "events.csv"\n'
+RULES = "[segments.mine]\nkind = 'rules'\n[[segments.mine.segments]]\nname = 'x'\n"
 
 
 def parsed(text: str) -> RecsysConfig:
@@ -104,11 +106,55 @@ def test_an_unknown_key_names_its_table_and_the_nearest_key(text: str, said: str
         ),
         (
             "[segments.life]\nnew = '9d'\n",
-            "[segments.life] 'kind' is missing; known are lifecycle, rfm, ",
+            "[segments.life] 'kind' is missing; known are lifecycle, aipl, rfm, ",
         ),
         ("[segments.age]\nkind = 'attribute'\n", "[segments.age] 'column' is missing"),
         ("[segments.Age]\nkind = 'rfm'\n", "[segments.Age]: an axis is named by lower-case"),
         ("[segments]\nage = 3\n", "[segments] age = 3 is no table"),
+        (
+            "[segments.life]\nkind = 'lifecycle'\nnew = 'a month'\n",
+            "[segments.life] new 'a month' is not a duration; write it like",
+        ),
+        (
+            "[segments.money]\nkind = 'spending'\nquantiles = [0.8, 0.5]\n",
+            "[segments.money] quantiles = [0.8, 0.5]: quantiles [0.8, 0.5] are not ascending",
+        ),
+        (
+            "[segments.money]\nkind = 'spending'\ncuts = ['a']\n",
+            "[segments.money] cuts = 'a': Input should be a valid number",
+        ),
+        (
+            "[segments.money]\nkind = 'spending'\n[segments.money.calm]\nevery = 'fortnight'\n",
+            "[segments.money] every 'fortnight' is no grid of moments; write week, month, ",
+        ),
+        (
+            "[segments.money]\nkind = 'spending'\n[segments.money.calm]\nconfrm = 1\n",
+            "[segments.money.calm] 'confrm' is no key; did you mean 'confirm'?",
+        ),
+        (
+            RULES + "when = { feature = 'spnd', above = 1 }\n",
+            "[segments.mine.segments.0.when] 'spnd' is no profile feature; did you mean 'spend'?",
+        ),
+        (
+            RULES + "when = { all = [{ not = { feature = 'spend', abve = 1 } }] }\n",
+            "[segments.mine.segments.0.when.all.0.not] 'abve' is no key; did you mean 'above'?",
+        ),
+        (
+            RULES + "whn = { feature = 'spend', above = 1 }\n",
+            "[segments.mine.segments.0] 'whn' is no key; did you mean 'when'?",
+        ),
+        (
+            "[segments.tiers]\npreset = 'taobao_tier'\n",
+            "[segments.tiers] preset = 'taobao_tier' is no preset; did you mean 'taobao_tiers'?",
+        ),
+        (
+            "[segments.tiers]\npreset = 'taobao_tiers'\n[segments.tiers.spending]\nnams = 1\n",
+            "[segments.tiers.spending] 'nams' is no key; did you mean 'names'?",
+        ),
+        (
+            "[segments.Tiers]\npreset = 'taobao_tiers'\n",
+            "[segments.Tiers.spending]: an axis is named by lower-case",
+        ),
         (
             "[service]\ndefault_variant = 'segment_awar'\n",
             "[service] default_variant = 'segment_awar' is no variant; "
@@ -190,7 +236,40 @@ def test_a_config_is_frozen() -> None:
         parsed(LEAST).model.factors = 3  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("text", [DEMO, LEAST, LEAST + "[evaluation]\nk = [5]\n"])
+def test_a_preset_becomes_its_axes() -> None:
+    text = LEAST + "[segments.shop]\npreset = 'pdd'\n[segments.shop.spending]\nwindow = '30d'\n"
+    axes = parsed(text + "[segments.life]\nkind = 'lifecycle'\n").segments
+    assert list(axes) == ["shop_price", "shop_frequency", "shop_spending", "life"]
+    assert axes["shop_spending"].model_dump()["window"] == "30d"
+
+
+def test_imported_segments_are_kept_under_their_axis_name_and_read_from_the_configs_folder() -> (
+    None
+):
+    axes = parsed(
+        LEAST + "[segments.vip]\nkind = 'imported'\nfile = 'vip.csv'\n"
+        "[segments.club]\nkind = 'imported'\ncolumn = 'club'\n"
+    ).segments
+    vip, club = axes["vip"], axes["club"]
+    assert isinstance(vip, ImportedConfig)
+    assert isinstance(club, ImportedConfig)
+    assert (vip.column, vip.file) == ("imported:vip", str(Path("/shop/vip.csv")))
+    assert (club.column, club.file) == ("club", None)
+
+
+AXES = [
+    "[segments.vip]\nkind = 'imported'\nfile = 'vip.csv'\n",
+    "[segments.shop]\npreset = 'pdd'\nwithout = ['price']\ncolumns = { a = 'b' }\n",
+    "[segments.shop]\npreset = 'pdd'\n[segments.shop.spending]\nwindow = '30d'\n",
+    RULES + "when = { all = [{ not = { attribute = 'age', in = [1, 'b'] } }] }\n",
+    "[segments.money]\nkind = 'spending'\ncalm = { every = 'week' }\ncuts = [10, 20.5]\n",
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [DEMO, LEAST, LEAST + "[evaluation]\nk = [5]\n", *(LEAST + axis for axis in AXES)],
+)
 def test_the_schema_takes_what_the_config_takes(text: str) -> None:
     parsed(text)
     assert problems(tomllib.loads(text), json_schema()) == []
@@ -204,6 +283,8 @@ def test_the_schema_takes_what_the_config_takes(text: str) -> None:
         LEAST + "[model]\nfactors = 'many'\n",
         LEAST + "[segments.age]\nkind = 'attribute'\n",
         LEAST + "[segments.age]\nkind = 'age'\n",
+        LEAST + "[segments.shop]\npreset = 'taobao'\n",
+        LEAST + RULES + "when = { feature = 'spend', abve = 1 }\n",
         LEAST + "[variants.mine]\nsignals = ['als']\nrepeat = 'nevr'\n",
     ],
 )

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,18 @@ import typer
 
 from recsys.cli.exit_codes import EXIT_CODES
 from recsys.cli.main import app
-from recsys.config import json_schema
+from recsys.config import json_schema, parse_config
 from recsys.events.attributes import ITEM_RULES, USER_RULES
+from recsys.events.campaigns import CAMPAIGN_RULES, COPIES, MEMBER_RULES, UNKNOWN
+from recsys.events.categories import DUPLICATE as DUPLICATE_CATEGORY
+from recsys.events.categories import TREE_RULES
+from recsys.events.imported import COPIES as IMPORTED_COPIES
+from recsys.events.imported import RULES as IMPORTED_RULES
 from recsys.events.schema import EVENT_FIELDS, EVENT_TYPES, ITEM_FIELDS
 from recsys.events.validation import DUPLICATE, Intake, rules
 from recsys.ranking import BUILT_IN
-from recsys.segments import KINDS
+from recsys.segments import FEATURES, KINDS
+from recsys.segments.presets import preset_names
 from service.app import create_app
 from service.errors import CODES
 from service.settings import CLOCK_VARIABLE, CONFIG_VARIABLE, Settings
@@ -24,8 +31,11 @@ from service.settings import CLOCK_VARIABLE, CONFIG_VARIABLE, Settings
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DATA = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+SEGMENTS = (ROOT / "recsys" / "segments" / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md",
-             "benchmarks/README.md")  # fmt: skip
+             "benchmarks/README.md", "recsys/segments/README.md")  # fmt: skip
+OF_AXES = {kind.config.__name__ for kind in KINDS.values()} | {"Calm", "Condition", "Rule"}
+"""The tables of the config that the document of segments describes."""
 
 
 def commands() -> dict[str, Any]:
@@ -72,7 +82,7 @@ def config_keys() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("table", "key"), config_keys())
 def test_every_config_key_is_documented(table: str, key: str) -> None:
-    assert f"`{key}`" in README, table
+    assert f"`{key}`" in (SEGMENTS if table in OF_AXES else README), table
 
 
 def test_every_table_of_the_config_is_documented() -> None:
@@ -80,11 +90,12 @@ def test_every_table_of_the_config_is_documented() -> None:
         assert f"`[{table}" in README
 
 
-def numeric_defaults() -> dict[str, set[float]]:
+def numeric_defaults(*, of_axes: bool) -> dict[str, set[float]]:
     """Every number that a key has as its default, in whichever table the key stands."""
     found: dict[str, set[float]] = {}
     for definition in json_schema()["$defs"].values():
-        for key, value in definition.get("properties", {}).items():
+        ours = (definition["title"] in OF_AXES) is of_axes
+        for key, value in definition.get("properties", {}).items() if ours else ():
             default = value.get("default")
             if isinstance(default, int | float) and not isinstance(default, bool):
                 found.setdefault(key, set()).add(float(default))
@@ -92,7 +103,7 @@ def numeric_defaults() -> dict[str, set[float]]:
 
 
 def test_documented_defaults_are_the_codes() -> None:
-    defaults = numeric_defaults()
+    defaults = numeric_defaults(of_axes=False)
     shown: dict[str, set[float]] = {}
     for line in README.splitlines():
         if line.count("|") == 5:
@@ -103,6 +114,36 @@ def test_documented_defaults_are_the_codes() -> None:
                 if len(named) == len(listed) and re.fullmatch(r"[\d.]+", value):
                     shown.setdefault(key, set()).add(float(value))
     assert shown == defaults
+
+
+def test_documented_defaults_of_axes_are_the_codes() -> None:
+    shown: dict[str, set[float]] = {}
+    for key, number in re.findall(r"`(\w+)` (?:\(in quantiles\) )?(\d[\d.]*)", SEGMENTS):
+        shown.setdefault(key, set()).add(float(number))
+    assert shown == numeric_defaults(of_axes=True)
+
+
+def test_every_feature_is_documented_as_it_is_defined_and_no_other() -> None:
+    section = SEGMENTS[SEGMENTS.index("## Profile features") :]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    shown = {name.strip(" `"): (unit.strip(), text.strip()) for name, unit, text in rows}
+    defined = {
+        feature.name: (feature.unit, feature.definition.replace("|", "∣"))
+        for feature in FEATURES.values()
+    }
+    assert shown == defined
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_documented(name: str) -> None:
+    assert f"`{name}`" in SEGMENTS
+
+
+def test_the_rules_of_the_document_are_a_config() -> None:
+    example = re.search(r"```toml\n(.*?)```", SEGMENTS, re.DOTALL)
+    assert example is not None
+    content = tomllib.loads(example[1] + '[segments.lifecycle]\nkind = "lifecycle"\n')
+    parse_config({"data": {"events": "e.csv"}, **content}, ROOT)
 
 
 @pytest.mark.parametrize("code", sorted({0, 1, *EXIT_CODES.values()}))
@@ -128,9 +169,14 @@ def test_every_setting_is_documented() -> None:
     assert f"`{CLOCK_VARIABLE}`" in README
 
 
-@pytest.mark.parametrize("name", [*BUILT_IN, *KINDS])
-def test_every_variant_and_axis_is_documented(name: str) -> None:
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_variant_is_documented(name: str) -> None:
     assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_axis_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in SEGMENTS
 
 
 def test_every_column_and_event_is_documented() -> None:
@@ -142,8 +188,10 @@ def test_every_column_and_event_is_documented() -> None:
 
 def test_every_reason_of_rejection_is_documented_and_no_other() -> None:
     intake = Intake({}, "purchase", end=0)
-    every = (*rules(intake, timed=True), DUPLICATE, *USER_RULES, *ITEM_RULES)
-    reasons = {rule.reason for rule in every} | {"duplicate_user_id", "duplicate_item_id"}
+    further = (*CAMPAIGN_RULES, *MEMBER_RULES, UNKNOWN, *TREE_RULES, *IMPORTED_RULES)
+    every = (*rules(intake, timed=True), DUPLICATE, *USER_RULES, *ITEM_RULES, *further)
+    copies = {"duplicate_user_id", "duplicate_item_id", DUPLICATE_CATEGORY}
+    reasons = {rule.reason for rule in every} | copies | {*COPIES, *IMPORTED_COPIES}
     section = DATA[DATA.index("## Rows that cannot be used") : DATA.index("## The sample shop")]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == reasons

@@ -16,17 +16,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import isotonic_regression
 
+from recsys.drawing import pages
+from recsys.drawing.documents import clean
+from recsys.drawing.numbers import MINUS, THIN, count, number, percent, signed
 from recsys.errors import ConfigError, DataError
 from recsys.evaluation.report import plots, render, write
 from recsys.evaluation.report.figures import figures
 from recsys.evaluation.report.looks import looks
-from recsys.evaluation.report.numbers import MINUS, THIN, count, number, percent, signed
 from recsys.evaluation.report.page import facts, headline, sections
-from recsys.evaluation.report.reading import clean, main_comparison
+from recsys.evaluation.report.reading import main_comparison
 
 WHOLE = json.loads((Path(__file__).parent / "report_document.json").read_text(encoding="utf-8"))
 BARE = {"title": "Bare", "protocol": {}, "variants": {"als": {"mean": {"ndcg@10": 0.1}}}}
-STYLE = (Path(plots.__file__).parent / "style.css").read_text(encoding="utf-8")
+STYLE = (Path(pages.__file__).parent / "style.css").read_text(encoding="utf-8")
 SVG = "{http://www.w3.org/2000/svg}"
 VOID = {"meta", "link", "br", "img", "input", "hr", "col", "wbr"}
 
@@ -121,7 +123,7 @@ def test_the_page_is_well_formed_and_asks_for_nothing(name, request):
 @pytest.mark.parametrize("name", ["whole", "hostile"])
 def test_every_drawing_is_xml_with_marks(name, request):
     drawings = re.findall(r"<svg.*?</svg>", request.getfixturevalue(name), re.S)
-    assert len(drawings) == 10  # five figures, for a desk and for a phone
+    assert len(drawings) == 12  # six figures, for a desk and for a phone
     for drawing in drawings:
         tree = ElementTree.fromstring(drawing)
         assert {"path", "text"} <= {part.tag.removeprefix(SVG) for part in tree.iter()}
@@ -229,7 +231,7 @@ def test_tables_are_tables(whole):
     scopes = [attributes.get("scope") for tag, attributes in page.tags if tag == "th"]
     assert set(scopes) == {"col", "row"}
     pictures = [a["aria-label"] for _, a in page.tags if a.get("role") == "img"]
-    assert len(pictures) == 10
+    assert len(pictures) == 12
     assert all(len(words) > 40 for words in pictures)
 
 
@@ -376,7 +378,7 @@ def test_the_marks_of_variants_stand_where_their_means_are():
 
 def test_a_handful_of_users_does_not_flatten_the_lines():
     calm = [
-        {"step": step, "variant": "als", "mean": mean, "low": mean - 0.1, "high": mean + 0.1}
+        {"step": step, "line": "als", "mean": mean, "low": mean - 0.1, "high": mean + 0.1}
         for step, mean in (("0", 0.2), ("1", 0.5), ("2", 0.4))
     ]
     wild = {"low": -40.0, "high": 40.0, "users": 2}
@@ -387,8 +389,44 @@ def test_a_handful_of_users_does_not_flatten_the_lines():
         return [y for _, y, _ in marks(plot, "symbol")]
 
     assert heights([calm[0], calm[1], calm[2] | wild]) == heights(
-        [calm[0], calm[1], {key: calm[2][key] for key in ("step", "variant", "mean")}]
+        [calm[0], calm[1], {key: calm[2][key] for key in ("step", "line", "mean")}]
     )
+
+
+def test_the_marks_of_gaps_stand_where_gaps_are_and_chance_reaches_from_zero():
+    fairness = clean(WHOLE)["fairness"]
+    plot = plots.gaps_plot(fairness, "ndcg@10", plots.WIDE)
+    gaps, others = ([gap["gap"] for gap in plots.gaps_of(one)] for one in fairness)
+    assert len(gaps) == len(fairness[0]["gaps"]) - 1  # one axis has none
+    points = [x for x, _, _ in marks(plot, "symbol")]
+    slope, start = np.polyfit(sorted(gaps + others), sorted(points), 1)
+    expected = [start + slope * gap for gap in sorted(gaps + others)]
+    np.testing.assert_allclose(sorted(points), expected, atol=0.1)
+    spans = [(m[0], m[2]) for m in marks(plot, "rule") if m[0] != m[2]]
+    values = [(0.0, gap["by_chance"]) for gap in plots.gaps_of(fairness[0])]
+    values += [(gap["low"], gap["high"]) for gap in plots.gaps_of(fairness[0])]
+    wanted = [(start + slope * low, start + slope * high) for low, high in values]
+    np.testing.assert_allclose(sorted(spans), sorted(wanted), atol=0.1)
+
+
+def test_without_a_gap_there_is_no_plot_of_gaps():
+    assert plots.gaps_plot([], "ndcg@10", plots.WIDE) is None
+    nothing = [{"variant": "als", "gaps": [{"axis": "age", "segments": 1}]}]
+    assert plots.gaps_plot(nothing, "ndcg@10", plots.WIDE) is None
+    names = [found.name for found in figures(clean(WHOLE | {"fairness": nothing}))]
+    assert "gaps" not in names
+    assert len(names) == 5
+
+
+def test_all_that_is_known_of_fairness_stands_in_the_page(whole):
+    text = Page(whole).text
+    for one in WHOLE["fairness"]:
+        assert one["sentence"] in text
+        gaps = [gap for gap in one["gaps"] if gap["gap"] is not None]
+        names = ("best_mean", "worst_mean", "gap", "by_chance")
+        assert [gap for gap in gaps for name in names if number(gap[name]) not in text] == []
+        assert [row for row in one["exposure"] if number(row["gini"]) not in text] == []
+    assert "own brands" in text
 
 
 def test_a_segment_with_too_few_users_is_named_and_not_drawn():
@@ -409,11 +447,13 @@ def test_a_segment_with_too_few_users_is_named_and_not_drawn():
 def test_what_is_drawn_follows_the_schema(width):
     document = clean(WHOLE)
     styles = looks(document)
-    curve = [row | {"step": str(row["reveal"])} for row in document["curve"]["rows"]]
+    rows = document["curve"]["rows"]
+    curve = [row | {"step": str(row["reveal"]), "line": row["variant"]} for row in rows]
     steps = list(dict.fromkeys(row["step"] for row in curve))
     for plot in (
         plots.variants_plot(document, styles, "ndcg@10", width),
         plots.segments_plot(document["comparisons"][0], width),
+        plots.gaps_plot(document["fairness"], "ndcg@10", width),
         plots.lines_plot(curve, styles, steps, ("items", "ndcg@10"), width),
         plots.scatter_plot(document, styles, ("popularity@10", "coverage@10"), width),
     ):
@@ -585,7 +625,7 @@ def test_a_browser_shows_every_plot_and_nothing_overflows(hostile, tmp_path, wid
     result = probed(hostile, tmp_path, width)
     assert result["overflow"] <= 0
     assert result["background"] not in {"rgba(0, 0, 0, 0)", "transparent"}
-    assert len(result["plots"]) == 5
+    assert len(result["plots"]) == 6
     for plot in result["plots"]:
         assert plot["width"] > 300
         assert plot["height"] > 60

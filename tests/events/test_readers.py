@@ -10,7 +10,7 @@ import pytest
 
 from recsys.engines import connect, rows
 from recsys.errors import DataError
-from recsys.events.readers import open_source
+from recsys.events.readers import malformed_lines, open_source
 from recsys.events.shop import Shop
 
 Read = Callable[..., Shop]
@@ -278,3 +278,15 @@ def test_a_file_without_rows_has_no_usable_event(tmp_path: Path, read: Read) -> 
         read(str(tmp_path / "events.csv"))
     with pytest.raises(DataError, match="no usable event: 0 rows read"):
         read(pd.DataFrame({"user_id": [], "item_id": []}))
+
+
+def test_rows_that_are_not_needed_are_not_kept_and_malformed_ones_are_noted(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("a,b\n1,x\n2,y\n3,x,z\n4,x\n")
+    with connect(threads=1) as connection:
+        relation = open_source(
+            connection, str(path), "few", forgiving=True, needed=lambda names: f"{names[1]} = 'x'"
+        )
+        assert sorted(relation.fetchall()) == [("1", "x"), ("4", "x")]
+        noted = malformed_lines(connection, "few")
+        assert [row[2] for row in rows(connection, noted or "")] == ["3,x,z"]

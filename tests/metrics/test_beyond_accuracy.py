@@ -206,6 +206,16 @@ def test_evenness_equals_its_other_formulas(counts):
     assert 1 - 1e-12 <= metrics.effective_catalogue(exposure) <= len(counts) + 1e-9
 
 
+@settings(max_examples=60)
+@given(st.lists(st.floats(0, 5, width=16), min_size=1, max_size=9).filter(any))
+def test_evenness_of_lists_that_count_by_degrees(weights):
+    gaps = sum(abs(a - b) for a in weights for b in weights)
+    found = metrics.gini(np.array(weights))
+    equal(found, gaps / (2 * len(weights) * sum(weights)))
+    assert 0 <= found <= 1 - 1 / len(weights) + 1e-12
+    assert found == pytest.approx(metrics.gini(0.3 * np.array(weights)), abs=1e-12)
+
+
 @settings(max_examples=40)
 @given(some_lists, some_lists, lengths)
 def test_agreement_of_two_lists_equals_a_loop(one, other, ks):

@@ -15,7 +15,7 @@ from recsys.models.fit import Past, fit_model, support
 from recsys.models.groups import group_means
 from recsys.models.popularity import log_popularity
 from recsys.models.priors import fit_prior
-from recsys.segments import Axis, AxisFit, Memberships
+from recsys.segments import Axis, AxisFit, Memberships, Reference
 from recsys.vocabulary import Vocabulary
 
 N_USERS, N_ITEMS, D = 60, 20, 4
@@ -61,6 +61,7 @@ def model(histories, memberships):
         histories,
         memberships,
         catalogue,
+        Reference(np.linspace(0, 1, N_ITEMS), np.full(N_ITEMS, np.nan), ("ours",), {"a": {"b": 1}}),
         Past(histories, histories.visits > 4),
         interactions=InteractionsConfig(),
         config=ModelConfig(factors=D, iterations=4),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from recsys.errors import CheckError
@@ -63,19 +64,28 @@ def later(shop, events, config, take=snapshot.take_snapshot, **options):
 def in_matrix(real, everything):
     """What an interaction is worth is scaled by all that will ever be worth something."""
     worth = real.histories.worth / everything.histories.worth.sum()
-    return replace(real, facts=replace(real.facts, histories=replace(real.histories, worth=worth)))
+    return replace(real, histories=replace(real.histories, worth=worth))
 
 
 def in_popularity(real, everything):
     """Only the faded visits, of which popularity is made, know of later purchases."""
     visits = real.histories.decayed_visits + len(everything.histories.items)
-    leaky = replace(real.histories, decayed_visits=visits)
-    return replace(real, facts=replace(real.facts, histories=leaky))
+    return replace(real, histories=replace(real.histories, decayed_visits=visits))
 
 
 def in_profiles(real, everything):
-    """Features are computed over all events."""
-    return replace(real, facts=replace(real.facts, profiles=everything.facts.profiles))
+    """Features know how much will ever be bought: each user's, times her later share of it."""
+    return replace(real, facts=_with_later_profiles(real, everything))
+
+
+def _with_later_profiles(real, everything):
+    later = everything.histories.aligned(real.facts.users)
+    ever = 1 + np.diff(later.indptr)
+    profiles = {
+        span: {name: values * ever for name, values in features.items()}
+        for span, features in real.facts.profiles.items()
+    }
+    return replace(real.facts, profiles=profiles)
 
 
 class FitLater(snapshot.Snapshot):
@@ -88,9 +98,8 @@ class FitLater(snapshot.Snapshot):
 
 def in_memberships(real, everything):
     """Facts are as they were, and the users' segments are not."""
-    leaky = FitLater(real.as_of, real.facts)
-    facts = replace(real.facts, profiles=everything.facts.profiles)
-    object.__setattr__(leaky, "late", facts)
+    leaky = FitLater(real.as_of, real.facts, real.histories)
+    object.__setattr__(leaky, "late", _with_later_profiles(real, everything))
     return leaky
 
 
@@ -170,8 +179,7 @@ def test_a_leak_around_the_shop_is_named(evaluated, monkeypatch):
         real = snapshot.take_snapshot(shop, events, config, **options)
         late = shops.frame(shop.connection, "events", "time >= 1717200000000000")
         sold = late.select("quantity").collect("pandas").to_native()["quantity"].sum()
-        worth = replace(real.histories, worth=real.histories.worth * sold)
-        return replace(real, facts=replace(real.facts, histories=worth))
+        return replace(real, histories=replace(real.histories, worth=real.histories.worth * sold))
 
     monkeypatch.setattr(windows, "take_snapshot", leaky)
     with pytest.raises(CheckError, match="interactions of training"):

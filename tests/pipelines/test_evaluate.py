@@ -1,5 +1,7 @@
 """The offline evaluation: targets, counts, and the same lists judged as variants and as a file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from recsys.pipelines.evaluate import evaluate, with_baselines
 from recsys.pipelines.ingest import open_evaluated
 from recsys.pipelines.lists import GivenLists
 from recsys.pipelines.questions import ask
+from recsys.pipelines.report import report_on
 from recsys.pipelines.train import fit
 from recsys.ranking import BUILT_IN, Request, describe
 from recsys.vocabulary import Vocabulary
@@ -168,6 +171,76 @@ def test_the_built_in_variants_always_stand_in_the_table(make_config):
         with_baselines(config, ["thine"])
 
 
+# Whom the lists serve worse, and what they show
+
+FAIR = CUT | {"baseline": "popular", "min_users": 5}
+
+
+@pytest.fixture(scope="module")
+def fairness(outcome, make_config):
+    return report_on(outcome, make_config(evaluation=FAIR)).document["fairness"]
+
+
+def test_candidate_and_baseline_are_held_against_segments(outcome, fairness, make_config):
+    assert [one["variant"] for one in fairness] == ["own_purchases", "popular"]
+    alone = report_on(outcome, make_config(evaluation=CUT)).document
+    assert alone["comparisons"] == []
+    assert [one["variant"] for one in alone["fairness"]] == list(NAMES)
+
+
+def test_gaps_are_between_the_ends_of_the_breakdown(outcome, fairness, make_config):
+    document = report_on(outcome, make_config(evaluation=FAIR)).document
+    for one in fairness:
+        segments = pd.DataFrame(document["variants"][one["variant"]]["segments"])
+        means = segments[segments["readable"]].groupby("axis")["mean"]
+        several = means.count() >= 2
+        expected = (means.max() - means.min())[several]
+        found = {gap["axis"]: gap["gap"] for gap in one["gaps"] if gap["segments"] >= 2}
+        assert found == pytest.approx(expected.to_dict())
+        assert {"age", "spending", "items known"} <= set(found)
+        assert [gap["sentence"] is None for gap in one["gaps"]] == [
+            gap["segments"] < 2 for gap in one["gaps"]
+        ]
+
+
+def test_what_everyone_is_shown_is_what_the_measures_say(outcome, fairness):
+    for one in fairness:
+        everyone, means = one["exposure"][0], outcome.results[one["variant"]].overall
+        assert everyone["users"] == outcome.main.counts["users"]
+        assert everyone["shown"] == pytest.approx(means["coverage@3"])
+        assert everyone["gini"] == pytest.approx(means["gini@3"])
+    axes = {row["axis"] for row in fairness[0]["exposure"]}
+    assert axes == {"", *outcome.memberships["axis"], "items known"}
+
+
+def test_without_a_background_nothing_is_told_of_exposure(outcome, make_config):
+    bare = replace(outcome, runs=[replace(run, background=None) for run in outcome.runs])
+    found = report_on(bare, make_config(evaluation=FAIR)).document["fairness"]
+    assert [one["exposure"] for one in found] == [[], []]
+    assert found[0]["gaps"]
+
+
+def test_own_brands_and_new_items_are_marked(shop, tables, make_config, bought):
+    users, items = sorted({user for user, _ in bought}), tables.items["item_id"]
+    rows = [(user, item, rank) for user in users for rank, item in enumerate(items[:3], 1)]
+    files = [GivenLists("file", pd.DataFrame(rows, columns=["user_id", "item_id", "rank"]))]
+    data = {"events": "e.csv", "own_brands": ["brand 4", "brand 2"]}
+    config = make_config(evaluation=CUT, data=data)
+    found = evaluate(shop, config, [], lists=files)
+    flags, ids = found.main.flags, found.main.items
+    own = tables.items.loc[tables.items["brand"].isin(["brand 4", "brand 2"]), "item_id"]
+    assert set(ids[flags["own brands"]]) == set(own)
+    events = tables.events[tables.events["timestamp"] < "2024-06-01"]
+    seen = pd.to_datetime(events["timestamp"], utc=True).groupby(events["item_id"]).min()
+    since = pd.Timestamp("2024-06-01", tz="UTC") - pd.Timedelta(days=30)
+    new = (seen > seen.min() + pd.Timedelta(days=30)) & (seen >= since)
+    assert set(ids[flags["new items"]]) == set(new.index[new]) != set()
+    everyone = report_on(found, config).document["fairness"][0]["exposure"][0]
+    assert everyone["share of own brands"] == pytest.approx(items[:3].isin(own).mean())
+    without = evaluate(shop, make_config(evaluation=CUT), [], lists=files)
+    assert "own brands" not in without.main.flags
+
+
 # Several origins, seeds and amounts
 
 
@@ -202,6 +275,11 @@ def test_a_user_counts_once_however_often_she_is_asked_about(shop, make_config):
     assert runs["ndcg@10"].tolist() == pytest.approx([one.mean() for one in each])
     popular = found.results["popular"].runs
     assert popular["ndcg@10"][0] == popular["ndcg@10"][1] != popular["ndcg@10"][2]
+    # Gaps are over everybody's pooled values; what is shown is of the newest cut.
+    (told, _) = report_on(found, small(make_config, **CUT, baseline="als")).document["fairness"]
+    assert told["exposure"][0]["users"] == found.main.counts["users"] < len(pooled)
+    shown = found.main.judged[told["variant"]].overall["coverage@3"]
+    assert told["exposure"][0]["shown"] == pytest.approx(shown)
 
 
 def test_one_cut_is_told_from_another_and_seeds_are_not_new_questions(shop, make_config):

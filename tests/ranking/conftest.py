@@ -8,7 +8,7 @@ from scipy import sparse
 from recsys.interactions import HALF_LIVES, Catalogue, Histories, InteractionsConfig
 from recsys.models import FoldIn, Habit, Model, ModelConfig
 from recsys.ranking import Customers
-from recsys.segments import Axis, AxisFit, Memberships
+from recsys.segments import Axis, AxisFit, Memberships, Reference
 from recsys.vocabulary import Vocabulary
 
 CATEGORIES = ("food > fruit", "food > fruit > citrus", "food", "foodstuff", "")
@@ -89,6 +89,7 @@ def model_of(
             0.1,
         ),
         tuple(axes),
+        Reference(np.full(n_items, np.nan), np.full(n_items, np.nan)),
         {axis.name: 5.0 for axis in axes},
         float("inf"),
         InteractionsConfig(),

@@ -8,14 +8,10 @@ import pytest
 
 from recsys.events.schema import EVENT_COLUMNS
 from recsys.events.times import parse_time
-from recsys.interactions import (
-    HALF_LIVES,
-    InteractionsConfig,
-    build_catalogue,
-    build_histories,
-    pair_table,
-)
-from recsys.segments import UserFacts, profiles_over
+from recsys.interactions import InteractionsConfig, build_catalogue
+from recsys.segments import FEATURES, UserFacts, gather_facts, learn_reference, needs_of
+from recsys.segments.facts import Read
+from recsys.segments.shares import Column
 from recsys.vocabulary import Vocabulary
 
 AS_OF = parse_time("2024-07-01")
@@ -37,6 +33,17 @@ def event_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return frame.drop(columns="days").astype(types)
 
 
+class Everything:
+    """Asks for every feature over some windows, and for every column of the items."""
+
+    def __init__(self, windows: tuple[float, ...]) -> None:
+        self.reads = tuple(Read(feature, days) for feature in FEATURES for days in windows)
+        self.columns = (Column("category", 1), Column("category", 2), Column("brand", 1))
+
+    def moments(self, as_of: int) -> tuple[int, ...]:
+        return (as_of,)
+
+
 @pytest.fixture(scope="session")
 def facts_of() -> Callable[..., UserFacts]:
     """Facts of a few hand-made events, read through the code that training uses."""
@@ -48,19 +55,29 @@ def facts_of() -> Callable[..., UserFacts]:
         attributes: pd.DataFrame | None = None,
         items: pd.DataFrame | None = None,
         windows: tuple[float, ...] = (np.inf,),
+        asking: tuple[Any, ...] = (),
         timed: bool = True,
+        own_brands: tuple[str, ...] = (),
     ) -> UserFacts:
-        events = nw.from_native(event_frame(rows)).lazy()
+        frame = event_frame(rows)
+        events = nw.from_native(frame).lazy()
         config = InteractionsConfig()
-        table = pair_table(events, config, as_of=AS_OF, timed=timed, half_lives=HALF_LIVES)
         empty = pd.DataFrame({"available": []}, index=pd.Index([], dtype=object))
-        catalogue = build_catalogue(
-            empty if items is None else items, table["item_id"], ("category", "brand")
+        file = empty if items is None else items
+        catalogue = build_catalogue(file, frame["item_id"].dropna(), ("category", "brand"))
+        return gather_facts(
+            events,
+            Vocabulary(users or sorted({row["user_id"] for row in rows})),
+            pd.DataFrame(index=pd.Index([], dtype=object)) if attributes is None else attributes,
+            catalogue,
+            learn_reference(
+                events, file, catalogue, target=config.target, timed=timed, own_brands=own_brands
+            ),
+            needs_of((Everything(windows), *asking), as_of=AS_OF),
+            interactions=config,
+            as_of=AS_OF,
+            timed=timed,
+            learning=True,
         )
-        known = Vocabulary(users or sorted({row["user_id"] for row in rows}))
-        histories = build_histories(table, known, catalogue.items, as_of=AS_OF)
-        described = profiles_over(windows, events, config.target, as_of=AS_OF, timed=timed)
-        file = pd.DataFrame(index=pd.Index([], dtype=object)) if attributes is None else attributes
-        return UserFacts(histories, described, file, catalogue, timed)
 
     return make

@@ -14,8 +14,15 @@ from recsys.errors import ConfigError
 from recsys.segments import AxisConfig, Memberships, UserFacts, assign_axes, axes_off, fit_axes
 from recsys.segments.axis import grade, quantile_cuts
 
+from .made import few_facts
+
 MakeFacts = Callable[..., UserFacts]
 CONFIG: TypeAdapter[Any] = TypeAdapter(AxisConfig)
+
+
+@pytest.fixture(name="facts_of")
+def few_facts_of(facts_of: MakeFacts) -> MakeFacts:
+    return few_facts(facts_of)
 
 
 def members(facts: UserFacts, **config: Any) -> Memberships:
@@ -120,7 +127,7 @@ def test_without_times_the_window_of_spending_is_off_and_said_to_be(facts_of: Ma
 
 @pytest.mark.parametrize("quantiles", [(0.8, 0.5), (0.5, 0.5), (0.0, 0.5), (0.5, 1.0), (0.5, 80.0)])
 def test_quantiles_that_cannot_be_meant(quantiles: tuple[float, float]) -> None:
-    with pytest.raises(ConfigError, match="are not ascending between 0 and 1"):
+    with pytest.raises(ValidationError, match="are not ascending between 0 and 1"):
         CONFIG.validate_python({"kind": "spending", "quantiles": quantiles})
 
 
@@ -130,7 +137,7 @@ def test_quantiles_that_cannot_be_meant(quantiles: tuple[float, float]) -> None:
      ("rfm", "window"), ("spending", "window")],
 )  # fmt: skip
 def test_a_duration_that_cannot_be_meant_is_refused_at_once(kind: str, key: str) -> None:
-    with pytest.raises(ConfigError, match=f"{key} 'a month' is not a duration; write it like"):
+    with pytest.raises(ValidationError, match=f"{key} 'a month' is not a duration; write it like"):
         CONFIG.validate_python({"kind": kind, key: "a month"})
 
 
@@ -142,6 +149,24 @@ def test_a_duration_that_cannot_be_meant_is_refused_at_once(kind: str, key: str)
         {"kind": "attribute", "column": "age", "most": 0},
         {"kind": "interest", "level": 0},
         {"kind": "rfm", "windows": "30d"},
+        {"kind": "rfm", "grades": 4},
+        {"kind": "lifecycle", "active": "60d", "silent": "30d"},
+        {"kind": "lifecycle", "silent_gaps": 5, "lapsed_gaps": 4},
+        {"kind": "aipl", "loyal": "999d"},
+        {"kind": "aipl", "interest_events": ["purchase"]},
+        {"kind": "attribute", "column": "age", "bins": [30, 20]},
+        {"kind": "attribute", "column": "age", "bins": []},
+        {"kind": "attribute", "column": "age", "bins": [30], "groups": {"a": ["1"]}},
+        {"kind": "attribute", "column": "age", "groups": {"a": ["1"], "b": ["1"]}},
+        {"kind": "spending", "names": ["low", "high"]},
+        {"kind": "spending", "names": ["low", "low", "high"]},
+        {"kind": "spending", "cuts": [5, 2]},
+        {"kind": "value", "window": "30d"},
+        {"kind": "clusters", "features": ["spnd"]},
+        {"kind": "clusters", "features": ["spend", "spend"]},
+        {"kind": "clusters", "k": 1},
+        {"kind": "combine", "axes": ["a"]},
+        {"kind": "combine", "axes": ["a", "a"]},
     ],
 )
 def test_an_axis_that_cannot_be_meant_is_refused(wrong: dict[str, Any]) -> None:
@@ -226,9 +251,9 @@ def test_memberships_by_axis_by_user_and_as_a_table(facts_of: MakeFacts) -> None
         "age": CONFIG.validate_python({"kind": "attribute", "column": "age"}),
     }
     found = assign_axes(fit_axes(configs, facts), facts)
-    assert found.matrix.shape == (3, 5 + 2)
+    assert found.matrix.shape == (3, 6 + 2)
     assert found.of("age").toarray().tolist() == [[0, 1], [1, 0], [0, 0]]
-    assert found.row(1).tolist() == [0, 0, 0, 1, 0, 1, 0]
+    assert found.row(1).tolist() == [0, 0, 0, 0, 1, 0, 1, 0]
     assert found.frame().to_numpy().tolist() == [
         ["a", "age", "young", 1.0],
         ["a", "life", "new", 1.0],

@@ -1,17 +1,15 @@
+"""How much and how often: the shopping features."""
+
 import math
 
-import narwhals as nw
 import numpy as np
-import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from recsys.engines import connect, frame
-from recsys.segments import FEATURES, profiles
+from recsys.segments.profiles.shopping import FEATURES
 
-from .conftest import AS_OF, event_frame
+from .profiled import SPANS, bought, crowd, crowd_profiles, is_bought, profile, within
 
+NAMES = [feature.name for feature in FEATURES]
 MIXED = [
     {"user_id": "a", "item_id": "x", "days": 10, "amount": 500, "basket_id": "b1"},
     {"user_id": "a", "item_id": "y", "days": 10, "amount": 250, "basket_id": "b1"},
@@ -24,24 +22,32 @@ MIXED = [
 
 
 def of(rows, **options):
-    events = nw.from_native(event_frame(rows)).lazy()
-    return profiles(events, ["purchase"], as_of=AS_OF, **{"timed": True, **options})
+    return profile(rows, NAMES, **options)
 
 
 def test_features_of_a_buyer_are_their_definitions():
     assert of(MIXED).loc["a"].to_dict() == {
         "events": 5,
+        "active_days": 4,
         "orders": 2,
         "spend": 500 + 250 + 100 - 100,
         "recency": 3,
+        "last_seen": 1,
         "tenure": 10,
+        "frequency": 2,
+        "order_value": 750 / 2,
+        "order_items": 3 / 2,
+        "order_trend": 1,
+        "spend_trend": 1,
     }
 
 
 def test_who_only_looked_has_no_order_and_no_recency():
     looked = of(MIXED).loc["b"]
     assert (looked["events"], looked["orders"], looked["spend"]) == (1, 0, 0)
-    assert math.isnan(looked["recency"]) and math.isnan(looked["tenure"])
+    assert (looked["active_days"], looked["last_seen"]) == (1, 5)
+    unknown = ["recency", "tenure", "order_value", "order_items", "order_trend", "spend_trend"]
+    assert looked[unknown].isna().all()
 
 
 def test_a_line_of_quantity_zero_is_no_purchase():
@@ -49,91 +55,86 @@ def test_a_line_of_quantity_zero_is_no_purchase():
 
 
 def test_without_baskets_an_order_is_a_day():
-    rows = [
-        {"user_id": "a", "item_id": "x", "days": 2.1},
-        {"user_id": "a", "item_id": "y", "days": 2.2},
-        {"user_id": "a", "item_id": "y", "days": 4.0},
-    ]
+    rows = [bought("a", "x", 2.1), bought("a", "y", 2.2), bought("a", "y", 4.0)]
     assert of(rows).loc["a", "orders"] == 2
 
 
 def test_a_return_that_is_negative_already_is_taken_off_once():
     rows = [
-        {"user_id": "a", "item_id": "x", "days": 2, "amount": 500},
-        {"user_id": "a", "item_id": "x", "days": 1, "amount": -200, "event": "return"},
+        bought("a", "x", 2, amount=500),
+        bought("a", "x", 1, amount=-200, event="return"),
     ]
     assert of(rows).loc["a", "spend"] == 500 - 200
 
 
 def test_a_window_leaves_older_events_out():
-    assert of(MIXED, window=5.0).loc["a", ["orders", "spend"]].tolist() == [1, 100 - 100]
-    assert "c" not in of(MIXED, window=5.0).index
+    assert of(MIXED, days=5.0).loc["a", ["orders", "spend"]].tolist() == [1, 100 - 100]
+    assert "c" not in of(MIXED, days=5.0).index
 
 
 def test_without_times_recency_is_unknown_and_orders_are_rows():
     rows = [{"user_id": "a", "item_id": "x"}, {"user_id": "a", "item_id": "x"}]
     found = of(rows, timed=False).loc["a"]
-    assert found["orders"] == 2
-    assert math.isnan(found["recency"])
+    assert (found["events"], found["orders"]) == (2, 2)
+    by_times = ["active_days", "recency", "last_seen", "tenure", "order_trend", "spend_trend"]
+    assert found[by_times].isna().all()
 
 
-def test_every_feature_is_documented():
-    assert list(of(MIXED).columns) == [feature.name for feature in FEATURES]
-    assert all(feature.unit and feature.definition for feature in FEATURES)
+def test_frequency_counts_orders_in_thirty_days_of_acquaintance():
+    rows = [bought("a", "x", day) for day in (90, 60, 30)] + [bought("b", "x", 1)]
+    assert of(rows)["frequency"].tolist() == [1.0, 1.0]
 
 
-events_of_some = st.lists(
-    st.fixed_dictionaries(
-        {
-            "user_id": st.sampled_from("abc"),
-            "item_id": st.sampled_from("xyz"),
-            "event": st.sampled_from(["purchase", "view", "return"]),
-            "days": st.integers(1, 40),
-            "amount": st.integers(0, 10_000),
-            "quantity": st.sampled_from([None, 0.0, 1.0, 3.0]),
-        }
-    ),
-    min_size=1,
-    max_size=25,
+def test_pieces_are_counted_and_a_missing_quantity_is_one():
+    rows = [bought("a", "x", 9, quantity=2.5), bought("a", "y", 3)]
+    assert of(rows).loc["a", "order_items"] == 3.5 / 2
+
+
+@pytest.mark.parametrize(
+    ("days", "window", "orders", "spend"),
+    [
+        # 180 days where the window is open: the newer half begins 90 days ago.
+        ((89, 91, 100, 181), np.inf, (1 - 2) / 3, (1 - 2) / 3),
+        ((1, 2, 3, 16), 30.0, (3 - 1) / 4, (3 - 1) / 4),
+        ((200, 300), np.inf, math.nan, math.nan),
+    ],
 )
+def test_a_trend_compares_the_halves_of_the_window(days, window, orders, spend):
+    rows = [bought("a", "x", day, amount=100) for day in days]
+    found = of(rows, days=window).loc["a", ["order_trend", "spend_trend"]]
+    np.testing.assert_array_equal(found, [orders, spend])
 
 
-def slow_spend_and_orders(rows, user):
-    spend, days = 0, set()
+def test_a_trend_stays_within_its_bounds_whatever_corrections_do():
+    rows = [bought("a", "x", 1, amount=-50), bought("a", "x", 100, amount=60)]
+    assert of(rows).loc["a", "spend_trend"] == -1
+
+
+def slow(rows):
+    spend, orders, days = 0, set(), set()
     for row in rows:
-        if row["user_id"] == user:
-            bought = row["event"] == "purchase" and row["quantity"] != 0.0
-            spend += row["amount"] if bought else 0
-            spend -= row["amount"] if row["event"] == "return" else 0
-            days |= {row["days"]} if bought else set()
-    return spend, len(days)
+        day = math.floor(-row["days"])
+        days.add(day)
+        amount = row["amount"] or 0
+        if is_bought(row):
+            spend += amount
+            orders.add(row["basket_id"] or day)
+        elif row["event"] == "return":
+            spend -= abs(amount)
+    return [spend, len(orders), len(days)]
 
 
-@settings(max_examples=30, deadline=None)
-@given(events_of_some)
-def test_spend_and_orders_equal_a_slow_loop(rows):
-    found = of(rows)
-    for user in found.index:
-        assert tuple(found.loc[user, ["spend", "orders"]]) == slow_spend_and_orders(rows, user)
-
-
-@settings(max_examples=10, deadline=None)
-@given(events_of_some, st.randoms(use_true_random=False))
-def test_the_engine_the_order_and_the_company_of_others_change_nothing(rows, random):
-    together = of(rows)
-    shuffled = random.sample(rows, len(rows))
-    connection = connect(threads=2)
-    connection.register("events", event_frame(shuffled))
-    events = frame(connection, "events")
-    on_engine = profiles(events, ["purchase"], as_of=AS_OF, timed=True)
-    connection.close()
-    pd.testing.assert_frame_equal(on_engine, together, check_index_type=False)
-    user = rows[0]["user_id"]
-    alone = of([row for row in rows if row["user_id"] == user])
-    np.testing.assert_array_equal(alone.loc[user], together.loc[user])
+@pytest.mark.parametrize("span", SPANS)
+def test_spend_orders_and_days_equal_a_slow_loop(span):
+    found = crowd_profiles()[span]
+    rows = within(crowd(), span.days)
+    assert set(found.index) >= {row["user_id"] for row in rows}
+    for user in {row["user_id"] for row in rows}:
+        expected = slow([row for row in rows if row["user_id"] == user])
+        assert found.loc[user, ["spend", "orders", "active_days"]].tolist() == expected
 
 
 @pytest.mark.parametrize("days", [1, 30])
 def test_money_is_exact(days):
-    rows = [{"user_id": "a", "item_id": "x", "days": days, "amount": 2**52 + 1}]
+    rows = [bought("a", "x", days, amount=2**52 + 1)]
     assert of(rows).loc["a", "spend"] == 2**52 + 1

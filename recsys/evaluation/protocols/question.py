@@ -140,7 +140,7 @@ def without(shop: Shop, held: str) -> Shop:
 
 def only(shop: Shop, revealed: str) -> Shop:
     """Return the shop with the events of the table `revealed` alone."""
-    return shop.where(events=f"event_id IN (SELECT event_id FROM {revealed})")
+    return shop.revealing(f"event_id IN (SELECT event_id FROM {revealed})")
 
 
 def asked_or_fail(asked: Asked, remedy: str) -> Asked:

@@ -2,14 +2,14 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
+from recsys.drawing.documents import Document
+from recsys.drawing.figures import Figure, figure
+from recsys.drawing.numbers import between, number, percent
 from recsys.evaluation.report import plots
 from recsys.evaluation.report.looks import looks
-from recsys.evaluation.report.numbers import between, number, percent
 from recsys.evaluation.report.reading import (
-    Document,
     interval_of,
     main_comparison,
     main_measure,
@@ -17,34 +17,10 @@ from recsys.evaluation.report.reading import (
 )
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure.
-
-    Attributes
-    ----------
-    name
-        What its address in the page is made of.
-    title, caption
-        Above and below the plot.
-    alternative
-        What the plot shows, in words.
-    wide, narrow
-        SVG text.
-    """
-
-    name: str
-    title: str
-    caption: str
-    alternative: str
-    wide: str
-    narrow: str
-
-
 def figures(document: Document) -> list[Figure]:
     """Return the figures a document has numbers for."""
-    makers = (variants, segments, warm_up, activity, catalogue)
-    return [figure for figure in (make(document) for make in makers) if figure is not None]
+    makers = (variants, segments, gaps, warm_up, activity, catalogue)
+    return [found for found in (make(document) for make in makers) if found is not None]
 
 
 def variants(document: Document) -> Figure | None:
@@ -59,7 +35,7 @@ def variants(document: Document) -> Figure | None:
         if measure in variant.get("mean", {})
     ]
     dotted = " The dotted line is the baseline's mean." if document.get("baseline") else ""
-    return _figure(
+    return figure(
         "variants",
         f"{measure} of each variant",
         f"Mean over users, with the 95 % interval where one was worked out.{dotted}",
@@ -89,7 +65,7 @@ def segments(document: Document) -> Figure | None:
             f" {left_out} of {len(found)} segments are left out here, the small and unremarkable "
             "ones; the table of segments has them all."
         )
-    return _figure(
+    return figure(
         "segments",
         "For whom it is better",
         caption,
@@ -111,6 +87,28 @@ def _told_segments(found: list[Document], names: tuple[str, str]) -> str:
     sides = [f"Clearly {word} for {', '.join(who) or 'none'}." for word, who in told.items()]
     few_words = f" {few} have too few users to read." if few else ""
     return f"{names[0]} minus {names[1]} in {len(found)} segments. {' '.join(sides)}{few_words}"
+
+
+def gaps(document: Document) -> Figure | None:
+    """Return how far the best and the worst served segment of each axis lie apart."""
+    fairness = document.get("fairness", [])
+    first, second = [*fairness, {}, {}][:2]
+    told = [
+        f"{gap['axis']} {number(gap['gap'])} ({number(gap.get('by_chance'))} by chance)"
+        for gap in plots.gaps_of(first)
+    ]
+    name, other = first.get("variant", "the variant"), second.get("variant")
+    diamond = f" Diamond: the gap of {other}." if other else ""
+    measure = main_measure(document) or "the measure"
+    return figure(
+        "gaps",
+        "How evenly segments are served",
+        f"{first.get('sentence', '')} Point: how far the best and the worst served segment of the "
+        f"axis lie apart with {name}, filled where that is beyond chance; line: the 95 % interval; "
+        f"grey bar: what groups of the same sizes made at random show on average.{diamond}",
+        f"Gaps in {measure} of {name}: {'; '.join(told)}.",
+        lambda width: plots.gaps_plot(fairness, measure, width),
+    )
 
 
 def warm_up(document: Document) -> Figure | None:
@@ -155,13 +153,14 @@ def _lines(
     steps = sorted({row["step"] for row in rows}, key=_leading_number)
     styles = looks(document)
     told = (_told_line(rows, variant) for variant in styles)
-    return _figure(
+    lines = [{**row, "line": row["variant"]} for row in rows if "variant" in row]
+    return figure(
         name,
         title,
         f"Mean {measure} {by} Bands: 95 % intervals, of the variants compared; one that reaches "
         "the edge goes on beyond it.",
         f"{measure} by {across}. {' '.join(line for line in told if line)}",
-        lambda width: plots.lines_plot(rows, styles, steps, (across, measure), width),
+        lambda width: plots.lines_plot(lines, styles, steps, (across, measure), width),
     )
 
 
@@ -200,7 +199,7 @@ def catalogue(document: Document) -> Figure | None:
         if across in mean and up in mean
     ]
     direction = FAMILIARITY[across.partition("@")[0]]
-    return _figure(
+    return figure(
         "catalogue",
         "How much of the catalogue is shown",
         f"Higher: more of the catalogue stands in somebody's list; {direction}.",
@@ -215,16 +214,3 @@ def _catalogue_measures(document: Document) -> tuple[str, str] | None:
     found = [name for name in (f"{word}@{k}" for word in FAMILIARITY) if name in known]
     up = f"coverage@{k}"
     return (found[0], up) if found and up in known else None
-
-
-def _figure(
-    name: str,
-    title: str,
-    caption: str,
-    alternative: str,
-    plot: Callable[[int], plots.Plot | None],
-) -> Figure | None:
-    wide, narrow = plot(plots.WIDE), plot(plots.NARROW)
-    if wide is None or narrow is None:
-        return None
-    return Figure(name, title, caption, alternative, plots.draw(wide), plots.draw(narrow))

@@ -1,50 +1,16 @@
 """One page that holds a whole evaluation and asks for nothing else."""
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recsys.errors import ConfigError, DataError
+from recsys.drawing.documents import Document, clean, span
+from recsys.drawing.numbers import between, count, number, percent, percent_between
+from recsys.drawing.pages import Fact, Section, fill, require_extra, write_page
+from recsys.drawing.tables import pairs
 from recsys.evaluation.report import tables
-from recsys.evaluation.report.numbers import (
-    between,
-    count,
-    number,
-    percent,
-    percent_between,
-)
-from recsys.evaluation.report.reading import (
-    Document,
-    clean,
-    interval_of,
-    main_comparison,
-    main_measure,
-    span,
-)
-from recsys.evaluation.report.tables import Group, Table
-
-PACKAGES = ("altair", "jinja2", "vl_convert")
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with tables below it; a group of them is opened as one."""
-
-    name: str
-    title: str
-    tables: list[Table]
-    groups: list[Group] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A figure that stands out beside the verdict: what it is, its value, how sure it is."""
-
-    name: str
-    value: str
-    note: str = ""
+from recsys.evaluation.report.reading import interval_of, main_comparison, main_measure
 
 
 def write(document: Mapping[str, Any], path: Path) -> None:
@@ -64,11 +30,7 @@ def write(document: Mapping[str, Any], path: Path) -> None:
     DataError
         The file cannot be written.
     """
-    page = render(document)
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"the report {path} cannot be written: {error}") from error
+    write_page(render(document), path)
 
 
 def render(document: Mapping[str, Any]) -> str:
@@ -85,41 +47,19 @@ def render(document: Mapping[str, Any]) -> str:
     ConfigError
         The extra ``recsys[report]`` is not installed.
     """
-    _require_extra()
-    import jinja2
-
+    require_extra()
     # Drawing loads altair, which not everybody installs.
     from recsys.evaluation.report.figures import figures
 
     cleaned: Document = clean(document)
-    # What a shop writes (titles, segments, notes) is text, never markup.
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("recsys.evaluation.report", ""),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("template.html").render(
+    return fill(
+        "recsys.evaluation.report",
         document=cleaned,
         headline=headline(cleaned),
         facts=facts(cleaned),
         figures=figures(cleaned),
         sections=sections(cleaned),
-        percent=percent,
-        count=count,
     )
-
-
-def _require_extra() -> None:
-    missing = [name for name in PACKAGES if not _installed(name)]
-    if missing:
-        names = ", ".join(missing)
-        raise ConfigError(f'the HTML report needs {names}: pip install "recsys[report]"')
-
-
-def _installed(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
 
 
 @dataclass(frozen=True)
@@ -235,19 +175,20 @@ def sections(document: Document) -> list[Section]:
         *tables.runs_table(document),
     ]
     data = [
-        *tables.pairs("Events", document.get("data", {}), shown=True),
+        *pairs("Events", document.get("data", {}), shown=True),
         *tables.counts_table(document),
     ]
     protocol = [
-        *tables.pairs("Protocol", document["protocol"], shown=True),
-        *tables.pairs("Leakage audit", document.get("audit", {}), shown=True),
+        *pairs("Protocol", document["protocol"], shown=True),
+        *pairs("Leakage audit", document.get("audit", {}), shown=True),
         *tables.identities_table(document),
-        *tables.pairs("Identity of the question", document.get("question", {})),
+        *pairs("Identity of the question", document.get("question", {})),
     ]
     definitions = [*tables.definitions_table(document), *tables.libraries_table(document)]
-    versions = tables.pairs("Software", document.get("versions", {}))
+    versions = pairs("Software", document.get("versions", {}))
     found = [
         Section("tables", "Tables", results, tables.comparison_groups(document)),
+        Section("fairness", "Fairness", [], tables.fairness_groups(document)),
         Section("data", "Data", data),
         Section("protocol", "Protocol", protocol),
         Section("definitions", "Definitions", definitions),

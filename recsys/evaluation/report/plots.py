@@ -1,7 +1,8 @@
 """The plots of a report, described in Altair and drawn to SVG without a browser."""
 
-from recsys.evaluation.report.canvas import LETTER, NARROW, WIDE, Plot, draw
-from recsys.evaluation.report.lines import lines_plot, spread
+from recsys.drawing.canvas import LETTER, NARROW, WIDE, Plot, draw
+from recsys.drawing.lines import lines_plot, spread
+from recsys.evaluation.report.gaps import gaps_of, gaps_plot
 from recsys.evaluation.report.points import beside, scatter_plot
 from recsys.evaluation.report.rows import (
     FEW,
@@ -23,6 +24,8 @@ __all__ = [
     "chosen_segments",
     "direction",
     "draw",
+    "gaps_of",
+    "gaps_plot",
     "lines_plot",
     "scatter_plot",
     "segments_plot",

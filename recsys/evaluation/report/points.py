@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import altair as alt
 
-from recsys.evaluation.report.canvas import (
+from recsys.drawing.canvas import (
     LETTER,
     NARROW,
     Plot,
@@ -19,8 +19,8 @@ from recsys.evaluation.report.canvas import (
     text_layers,
     up_scale,
 )
-from recsys.evaluation.report.looks import Look
-from recsys.evaluation.report.reading import Document
+from recsys.drawing.documents import Document
+from recsys.drawing.looks import Look
 
 
 def scatter_plot(

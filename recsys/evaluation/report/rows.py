@@ -1,18 +1,14 @@
-"""Plots of rows: a label, an interval, a figure."""
+"""Plots of rows: the variants, and the segments."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import altair as alt
 
-from recsys.evaluation.report.canvas import (
-    NARROW,
+from recsys.drawing.canvas import (
     Plot,
     Row,
     across_at,
     as_is,
-    domain_of,
-    down_at,
     ends_of,
     having,
     layer_of,
@@ -21,36 +17,11 @@ from recsys.evaluation.report.canvas import (
     sized,
     text_layers,
 )
-from recsys.evaluation.report.looks import ACCENT, BAD, FAINT, INK, MUTED, PAPER, Look
-from recsys.evaluation.report.numbers import between, count, number, percent
-from recsys.evaluation.report.reading import Document, interval_of, span
-
-ROW = 24
-"""Pixels from a row to the next."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where the columns of a plot of rows stand, in pixels."""
-
-    width: int
-    labels: int
-    figures: int
-
-    @property
-    def ends(self) -> list[int]:
-        """Where the horizontal scale begins and ends."""
-        return [self.labels, self.width - self.figures]
-
-    @property
-    def narrow(self) -> bool:
-        """Whether there is room for less."""
-        return self.width <= NARROW
-
-
-def frame_of(width: int) -> Frame:
-    """Return the columns for a width."""
-    return Frame(width, 112, 64) if width <= NARROW else Frame(width, 230, 200)
+from recsys.drawing.documents import Document, span
+from recsys.drawing.looks import ACCENT, BAD, FAINT, INK, MUTED, PAPER, Look
+from recsys.drawing.numbers import between, count, number, percent
+from recsys.drawing.rows import ROW, Across, Frame, across, down, frame_of, side_words
+from recsys.evaluation.report.reading import interval_of
 
 
 def variants_plot(
@@ -78,8 +49,8 @@ def variants_plot(
     if not rows:
         return None
     frame = frame_of(width)
-    x = _across(rows, frame, title=measure)
-    y = _down(len(rows))
+    x = across(rows, frame, title=measure)
+    y = down(len(rows))
     label, figure = ("variant", "mean_text") if frame.narrow else ("label", "text")
     layers = [
         *_baseline_rule(rows, x),
@@ -114,7 +85,7 @@ def _variant_rows(document: Document, styles: Mapping[str, Look], measure: str) 
     return rows
 
 
-def _baseline_rule(rows: Sequence[Row], x: "Across") -> list[alt.Chart]:
+def _baseline_rule(rows: Sequence[Row], x: Across) -> list[alt.Chart]:
     found = [{"mean": row["mean"]} for row in rows if row["role"] == "baseline"]
     return [layer_of(found).mark_rule(stroke=INK, strokeDash=[2, 4]).encode(x("mean"))]
 
@@ -170,14 +141,14 @@ def segments_plot(comparison: Document, width: int) -> Plot | None:
     if not rows:
         return None
     frame = frame_of(width)
-    x = _across(rows, frame, title=f"difference in {comparison.get('measure', 'the measure')}")
-    y = _down(len(rows))
+    x = across(rows, frame, title=f"difference in {comparison.get('measure', 'the measure')}")
+    y = down(len(rows))
     layers = [
         layer_of([{"zero": 0.0}]).mark_rule(stroke=INK, strokeWidth=1).encode(x("zero")),
         *_overall_rule(comparison, x),
         *_segment_marks(rows, x, y),
         *_segment_texts(rows, frame, y),
-        *_sides(frame, ROW * len(rows)),
+        *side_words(frame, ROW * len(rows), ("← worse", "better →")),
     ]
     return sized(layers, width, ROW * len(rows), bottom=62)
 
@@ -215,13 +186,13 @@ def _segment_row(segment: Document, shape: str = "circle") -> Row:
     }
 
 
-def _overall_rule(comparison: Document, x: "Across") -> list[alt.Chart]:
+def _overall_rule(comparison: Document, x: Across) -> list[alt.Chart]:
     overall = comparison.get("overall", {})
     found = [{"difference": overall["difference"]}] if "difference" in overall else []
     return [layer_of(found).mark_rule(stroke=MUTED, strokeDash=[2, 4]).encode(x("difference"))]
 
 
-def _segment_marks(rows: Sequence[Row], x: "Across", y: alt.Y) -> list[alt.Chart]:
+def _segment_marks(rows: Sequence[Row], x: Across, y: alt.Y) -> list[alt.Chart]:
     drawn, ink = having(rows, "mean"), as_is("mark", alt.Stroke)
     return [
         layer_of(having(drawn, "low"))
@@ -254,47 +225,3 @@ def _segment_texts(rows: Sequence[Row], frame: Frame, y: alt.Y) -> list[alt.Char
         having(rows, "users"), "users", across_at(frame.width - 90), y, align="right"
     )
     return [*texts, *users]
-
-
-def _sides(frame: Frame, height: int) -> list[alt.Chart]:
-    left, right = frame.ends
-    below = down_at(height + 48)
-    words = ((left, "left", "← worse"), (right, "right", "better →"))
-    return [
-        text
-        for place, align, word in words
-        for text in text_layers(
-            [{"text": word, "ink": MUTED}], "text", across_at(place), below, align=align
-        )
-    ]
-
-
-# Scales
-
-
-@dataclass(frozen=True)
-class Across:
-    """The horizontal scale of a plot of rows."""
-
-    low: float
-    high: float
-    frame: Frame
-    title: str
-
-    def __call__(self, name: str) -> alt.X:
-        """Return the channel that reads a column."""
-        scale = alt.Scale(domain=[self.low, self.high], range=self.frame.ends, nice=False)
-        ticks = 3 if self.frame.narrow else 5
-        axis = alt.Axis(tickCount=ticks, labelFlush=False, labelOverlap=True)
-        return alt.X(f"{name}:Q", scale=scale, axis=axis, title=self.title)
-
-
-def _across(rows: Sequence[Row], frame: Frame, *, title: str) -> Across:
-    keys = ("mean", "low", "high", "raw", "from", "to")
-    low, high = domain_of([row[key] for row in rows for key in keys if key in row])
-    return Across(low, high, frame, title)
-
-
-def _down(n_rows: int) -> alt.Y:
-    scale = alt.Scale(domain=[-0.5, n_rows - 0.5], range=[0, ROW * n_rows], nice=False)
-    return alt.Y("row:Q", scale=scale, axis=None)

@@ -1,10 +1,9 @@
 """The tables of a report: everything the document holds, as text ready to be shown."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from recsys.evaluation.report.numbers import (
+from recsys.drawing.documents import Document, span
+from recsys.drawing.numbers import (
     ABSENT,
     between,
     chance,
@@ -17,78 +16,8 @@ from recsys.evaluation.report.numbers import (
     signed,
     signed_between,
 )
-from recsys.evaluation.report.reading import (
-    Document,
-    interval_of,
-    main_measure,
-    measures,
-    span,
-)
-
-Cell = Callable[[Document], str]
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table.
-
-    Attributes
-    ----------
-    caption
-        What it holds.
-    header
-        One name for each column.
-    rows
-        Cells; a line break stands for itself.
-    words
-        How many columns from the left are text; the others are figures.
-    shown
-        Whether it is open from the start.
-    """
-
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words: int = 1
-    shown: bool = False
-
-
-def table(
-    caption: str,
-    records: Iterable[Document],
-    columns: Mapping[str, Cell],
-    *,
-    words: int = 1,
-    shown: bool = False,
-) -> list[Table]:
-    """Return a table of records as a list of one; none where there is no record."""
-    rows = tuple(tuple(cell(record) for cell in columns.values()) for record in records)
-    return [Table(caption, tuple(columns), rows, words, shown)] if rows else []
-
-
-def pairs(caption: str, values: Mapping[str, Any], *, shown: bool = False) -> list[Table]:
-    """Return a table of names and values; what is nested becomes "outer · inner"."""
-    columns: dict[str, Cell] = {"": lambda row: row["name"], "value": lambda row: row["value"]}
-    rows = [{"name": name, "value": scalar(value)} for name, value in _flat(values)]
-    return table(caption, rows, columns, words=2, shown=shown)
-
-
-def _flat(values: Mapping[str, Any], outer: str = "") -> list[tuple[str, Any]]:
-    flat: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        name = f"{outer}{key}".replace("_", " ") if not outer else f"{outer}{key}"
-        nested = isinstance(value, Mapping)
-        flat += _flat(value, f"{name} · ") if nested else [(name, value)]
-    return flat
-
-
-def _text(key: str) -> Cell:
-    return lambda row: scalar(row.get(key, ABSENT))
-
-
-def _with(form: Callable[[float | None], str], key: str) -> Cell:
-    return lambda row: form(row.get(key))
-
+from recsys.drawing.tables import Cell, Group, Table, number_of, pairs, table, text_of
+from recsys.evaluation.report.reading import interval_of, main_measure, measures
 
 # Results
 
@@ -105,7 +34,7 @@ def leading_table(document: Document) -> list[Table]:
     known = set(measures(document)) - {main}
     names = [name for name in (f"{word}@{k}" for word in LEADING) if name in known]
     columns: dict[str, Cell] = {
-        "variant": _text("name"),
+        "variant": text_of("name"),
         main: lambda row: number(row.get("mean", {}).get(main)),
         "95 % interval": lambda row: between(interval_of(row, main)),
     }
@@ -121,7 +50,7 @@ def _mean_of(measure: str) -> Cell:
 
 def measures_table(document: Document) -> list[Table]:
     """Return every measure of every variant."""
-    columns: dict[str, Cell] = {"measure": _text("name")}
+    columns: dict[str, Cell] = {"measure": text_of("name")}
     columns |= {name: _judged(variant) for name, variant in document["variants"].items()}
     records = [{"name": name} for name in measures(document)]
     return table("All measures, with 95 % intervals", records, columns)
@@ -218,12 +147,12 @@ def _mean_and_ends(record: Document) -> str:
 def comparisons_table(document: Document) -> list[Table]:
     """Return the candidate against each baseline, over all users."""
     columns: dict[str, Cell] = {
-        "candidate": _text("candidate"),
-        "baseline": _text("baseline"),
+        "candidate": text_of("candidate"),
+        "baseline": text_of("baseline"),
         "verdict": lambda row: scalar(row.get("verdict", {}).get("decision", ABSENT)),
-        "difference": _with(signed, "difference"),
+        "difference": number_of(signed, "difference"),
         "95 % interval": lambda row: signed_between(span(row)),
-        "relative": _with(percent, "relative"),
+        "relative": number_of(percent, "relative"),
         "95 % interval, relative": lambda row: percent_between(
             span(row, "relative_low", "relative_high")
         ),
@@ -231,14 +160,6 @@ def comparisons_table(document: Document) -> list[Table]:
     }
     records = [{**row.get("overall", {}), **row} for row in document.get("comparisons", [])]
     return table("Comparisons, over all users", records, columns, words=3, shown=True)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Tables that are opened together."""
-
-    title: str
-    tables: list[Table]
 
 
 def comparison_groups(document: Document) -> list[Group]:
@@ -292,35 +213,35 @@ def _spreads(comparison: Document) -> dict[str, str]:
 
 def _other_measures(comparison: Document) -> list[Table]:
     columns: dict[str, Cell] = {
-        "measure": _text("measure"),
-        "baseline": _with(number, "baseline_mean"),
-        "candidate": _with(number, "candidate_mean"),
-        "difference": _with(signed, "difference"),
+        "measure": text_of("measure"),
+        "baseline": number_of(number, "baseline_mean"),
+        "candidate": number_of(number, "candidate_mean"),
+        "difference": number_of(signed, "difference"),
         "95 % interval": lambda row: signed_between(span(row)),
-        "users": _with(count, "users"),
+        "users": number_of(count, "users"),
     }
     return table("All measures", comparison.get("measures", []), columns)
 
 
 def _segments_table(comparison: Document) -> list[Table]:
     columns: dict[str, Cell] = {
-        "axis": _text("axis"),
+        "axis": text_of("axis"),
         "segment": _segment_name,
-        "users": _with(count, "users"),
+        "users": number_of(count, "users"),
         "weight": lambda row: scalar(round(row["weight"], 1)) if "weight" in row else ABSENT,
-        "baseline": _with(number, "baseline_mean"),
-        "candidate": _with(number, "candidate_mean"),
-        "difference": _with(signed, "difference"),
-        "standard error": _with(number, "se"),
+        "baseline": number_of(number, "baseline_mean"),
+        "candidate": number_of(number, "candidate_mean"),
+        "difference": number_of(signed, "difference"),
+        "standard error": number_of(number, "se"),
         "95 % interval": lambda row: signed_between(span(row)),
-        "relative": _with(percent, "relative"),
-        "shrunken": _with(signed, "shrunken"),
+        "relative": number_of(percent, "relative"),
+        "shrunken": number_of(signed, "shrunken"),
         "95 % interval, shrunken": lambda row: signed_between(
             span(row, "shrunken_low", "shrunken_high")
         ),
-        "chance of the wrong sign": _with(chance, "false_sign_rate"),
-        "p": _with(chance, "p"),
-        "p (BH)": _with(chance, "p_bh"),
+        "chance of the wrong sign": number_of(chance, "false_sign_rate"),
+        "p": number_of(chance, "p"),
+        "p (BH)": number_of(chance, "p_bh"),
     }
     return table("Segments", comparison.get("segments", []), columns, words=2)
 
@@ -335,14 +256,69 @@ def _segment_name(row: Document) -> str:
 
 def _axes_table(comparison: Document) -> list[Table]:
     columns: dict[str, Cell] = {
-        "axis": _text("axis"),
-        "Q": _with(number, "q"),
-        "p": _with(chance, "p"),
-        "I²": _with(share, "i2"),
-        "τ": _with(number, "tau"),
+        "axis": text_of("axis"),
+        "Q": number_of(number, "q"),
+        "p": number_of(chance, "p"),
+        "I²": number_of(share, "i2"),
+        "τ": number_of(number, "tau"),
     }
     caption = "Do the segments of an axis differ?"
     return table(caption, comparison.get("heterogeneity", []), columns)
+
+
+# Fairness
+
+
+def fairness_groups(document: Document) -> list[Group]:
+    """Return whom each variant serves worse, and what it shows to whom."""
+    groups = [
+        Group(one.get("variant", ABSENT), [*_gaps_table(one), *_exposure_table(one)])
+        for one in document.get("fairness", [])
+    ]
+    return [group for group in groups if group.tables]
+
+
+def _gaps_table(fairness: Document) -> list[Table]:
+    columns: dict[str, Cell] = {
+        "axis": _axis_name,
+        "best served": text_of("best"),
+        "worst served": text_of("worst"),
+        "best mean": number_of(number, "best_mean"),
+        "worst mean": number_of(number, "worst_mean"),
+        "gap": number_of(number, "gap"),
+        "95 % interval": lambda row: between(span(row)),
+        "by chance": number_of(number, "by_chance"),
+        "p": number_of(chance, "p"),
+        "p (Holm)": number_of(chance, "p_holm"),
+        "gap over the mean": number_of(share, "relative"),
+        "segments": number_of(count, "segments"),
+    }
+    caption = "The best and the worst served segment of each axis"
+    return table(caption, fairness.get("gaps", []), columns, words=3)
+
+
+def _axis_name(row: Document) -> str:
+    notes = ["several for a user"] if row.get("overlapping") else []
+    return "\n".join([scalar(row.get("axis", ABSENT)), *notes])
+
+
+def _exposure_table(fairness: Document) -> list[Table]:
+    records = fairness.get("exposure", [])
+    flagged = dict.fromkeys(key for row in records for key in row if key.startswith("share of "))
+    columns: dict[str, Cell] = {
+        "axis": text_of("axis"),
+        "segment": _segment_name,
+        "users": number_of(count, "users"),
+        "catalogue shown": number_of(share, "shown"),
+        "as many lists of each": number_of(share, "shown_alike"),
+        "Gini": number_of(number, "gini"),
+        "popular items": number_of(share, "head"),
+        **{key.removeprefix("share of "): number_of(share, key) for key in flagged},
+        "distance from everyone": number_of(number, "distance"),
+        "by chance": number_of(number, "distance_by_chance"),
+        "p": number_of(chance, "distance_p"),
+    }
+    return table("What each segment is shown", records, columns, words=2)
 
 
 # What was judged, and by what
@@ -355,7 +331,7 @@ def counts_table(document: Document) -> list[Table]:
 
 def identities_table(document: Document) -> list[Table]:
     """Return the digest of each variant's recipe."""
-    columns: dict[str, Cell] = {"variant": _text("name"), "digest": _text("digest")}
+    columns: dict[str, Cell] = {"variant": text_of("name"), "digest": text_of("digest")}
     records = [
         {"name": name, "digest": variant["digest"]}
         for name, variant in document["variants"].items()
@@ -367,17 +343,17 @@ def identities_table(document: Document) -> list[Table]:
 def definitions_table(document: Document) -> list[Table]:
     """Return what each measure means."""
     names = ("name", "formula", "range", "better", "unit", "source")
-    columns = {name: _text(name) for name in names}
+    columns = {name: text_of(name) for name in names}
     return table("Measures", document.get("definitions", []), columns, words=len(names), shown=True)
 
 
 def libraries_table(document: Document) -> list[Table]:
     """Return what other libraries call the measures."""
     columns = {
-        "library": _text("library"),
-        "its name": _text("name"),
-        "ours": _text("ours"),
-        "note": _text("note"),
+        "library": text_of("library"),
+        "its name": text_of("name"),
+        "ours": text_of("ours"),
+        "note": text_of("note"),
     }
     caption = "Other libraries' names"
     return table(caption, document.get("libraries", []), columns, words=4)

@@ -4,16 +4,16 @@ from typing import Literal
 
 import numpy as np
 from pydantic import Field
-from scipy import sparse
 
 from recsys.errors import ConfigError
-from recsys.events.schema import CATEGORY, CATEGORY_SEPARATOR
-from recsys.segments.axis import AxisFit, AxisKind
+from recsys.events.schema import CATEGORY
+from recsys.segments.axis import AxisBase, AxisFit, AxisKind
 from recsys.segments.facts import UserFacts
-from recsys.types import Config, Ids, Membership
+from recsys.segments.shares import Column
+from recsys.types import Membership
 
 
-class InterestConfig(Config):
+class InterestConfig(AxisBase):
     """The column of an interest axis."""
 
     kind: Literal["interest"]
@@ -22,9 +22,9 @@ class InterestConfig(Config):
     most: int = Field(30, ge=1, description="values kept, by users; the rest is unknown mass")
 
     @property
-    def windows(self) -> tuple[float, ...]:
-        """No profile is read."""
-        return ()
+    def columns(self) -> tuple[Column, ...]:
+        """The item column, at its level."""
+        return (Column(self.column, self.level),)
 
 
 def fit(config: InterestConfig, facts: UserFacts) -> AxisFit:
@@ -35,9 +35,10 @@ def fit(config: InterestConfig, facts: UserFacts) -> AxisFit:
             f"an axis of kind 'interest' reads the items' column {config.column!r}, "
             f"which is not there; the items file has {have}"
         )
-    values = np.unique(_values(config, facts))
+    (column,) = config.columns
+    values = facts.shares[column].values
     values = values[values != ""]
-    users = np.asarray((_worth_by(config, facts, values) > 0).sum(axis=0)).ravel()
+    users = np.asarray((facts.share(column, values) > 0).sum(axis=0)).ravel()
     chosen = values[np.lexsort((values, -users))[: config.most]]
     segments = tuple(np.sort(chosen).tolist())
     if not segments:
@@ -48,33 +49,8 @@ def fit(config: InterestConfig, facts: UserFacts) -> AxisFit:
 
 def assign(config: InterestConfig, fitted: AxisFit, facts: UserFacts) -> Membership:
     """Share each user out over the segments; what she does elsewhere is unknown mass."""
-    worth = _worth_by(config, facts, np.asarray(fitted.segments, dtype=np.str_))
-    total = np.asarray(_positive(facts).sum(axis=1)).ravel()
-    inverse = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-    return sparse.csr_matrix(sparse.diags_array(inverse) @ worth)
-
-
-def _positive(facts: UserFacts) -> Membership:
-    matrix = facts.histories.user_items()
-    matrix.data = np.maximum(matrix.data, 0.0)
-    matrix.eliminate_zeros()
-    return matrix
-
-
-def _worth_by(config: InterestConfig, facts: UserFacts, values: Ids) -> Membership:
-    own = _values(config, facts)
-    position = np.searchsorted(values, own)
-    found = np.flatnonzero((position < len(values)) & (own != ""))
-    found = found[values[position[found]] == own[found]]
-    shape = (len(own), len(values))
-    by_value = sparse.csr_matrix((np.ones(len(found)), (found, position[found])), shape=shape)
-    return sparse.csr_matrix(_positive(facts) @ by_value)
-
-
-def _values(config: InterestConfig, facts: UserFacts) -> Ids:
-    codes, values = facts.catalogue.codes(config.column)
-    steps = (value.split(CATEGORY_SEPARATOR)[: config.level] for value in values.tolist())
-    return np.asarray([CATEGORY_SEPARATOR.join(step) for step in steps], dtype=np.str_)[codes]
+    (column,) = config.columns
+    return facts.share(column, np.asarray(fitted.segments, dtype=np.str_))
 
 
 KIND = AxisKind(InterestConfig, fit, assign)
