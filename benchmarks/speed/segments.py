@@ -5,12 +5,14 @@
 Simulates a shop of each size (one user for every 100 events) into a scratch folder in DIR, and in a
 process of its own reads it, works out all profiles that the axes of segments.toml ask for, fits
 those axes and assigns everyone. Prints one JSON document: seconds of wall clock and of processor
-time for reading and for segmenting, peak memory, segments' users. With --pandas the features of one
-family are also computed in plain pandas on a shop of that size, in the same run, for the ratio.
+time for reading and for segmenting, and peak memory. With --pandas the features of the family
+`shopping` are also computed by themselves, by the project and in plain pandas, on a shop of that
+size in the same run, for the ratio.
 """
 
 import argparse
 import json
+import math
 import os
 import platform
 import resource
@@ -27,6 +29,7 @@ import pandas as pd
 from recsys.config import load_config
 from recsys.pipelines.ingest import open_shop
 from recsys.pipelines.segment import segment
+from recsys.segments.profiles import Span, derive_profiles, measure_profiles, shopping
 from recsys.simulation import SimulationConfig, simulate
 
 SIZES = (1_000_000, 10_000_000, 100_000_000)
@@ -68,6 +71,23 @@ def measure(folder: Path) -> dict[str, object]:
     }
 
 
+def one_family(folder: Path) -> dict[str, object]:
+    """Compute the family `shopping` alone, from a shop that is read already."""
+    shop = open_shop(load_config(folder / "benchmark.toml"))
+    moment = Span(shop.after_all(), math.inf)
+    wanted = {moment: [feature.name for feature in shopping.FEATURES]}
+    processor, started = time.process_time(), time.perf_counter()
+    events = shop.events()
+    sums = measure_profiles(events, events, wanted, target=("purchase",), timed=True)
+    profile = derive_profiles(sums, {})[moment]
+    return {
+        "users": len(profile),
+        "features": profile.shape[1],
+        "seconds": round(time.perf_counter() - started, 1),
+        "processor_seconds": round(time.process_time() - processor, 1),
+    }
+
+
 def plain_pandas(folder: Path) -> dict[str, object]:
     """Compute what the family `shopping` has, as one would by hand."""
     started, processor = time.perf_counter(), time.process_time()
@@ -90,8 +110,21 @@ def plain_pandas(folder: Path) -> dict[str, object]:
     profile["recency"] = (as_of - profile["max"]).dt.total_seconds() / 86_400
     profile["tenure"] = (as_of - profile["min"]).dt.total_seconds() / 86_400
     profile["order_value"] = profile["spend"] / profile["orders"]
+    profile["order_items"] = profile["pieces"] / profile["orders"]
+    profile["last_seen"] = (as_of - profile.pop("seen")).dt.total_seconds() / 86_400
+    profile["frequency"] = profile["orders"] * 30 / profile["tenure"].clip(lower=30)
+    for name, column in (("order_trend", "paid"), ("spend_trend", "paid")):
+        late = orders.reset_index()
+        age = (as_of - late["day"]).dt.days
+        how = "size" if name == "order_trend" else "sum"
+        new = late[age < 90].groupby("user_id")[column].agg(how)
+        old = late[(age >= 90) & (age < 180)].groupby("user_id")[column].agg(how)
+        both = pd.concat([new, old], axis=1, keys=["new", "old"]).fillna(0)
+        profile[name] = (both["new"] - both["old"]) / (both["new"] + both["old"])
+    profile = profile.drop(columns=["pieces", "min", "max"])
     return {
         "users": len(profile),
+        "features": profile.shape[1],
         "seconds": {"reading": round(read, 1), "all": round(time.perf_counter() - started, 1)},
         "processor_seconds": round(time.process_time() - processor, 1),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
@@ -119,18 +152,21 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the scratch folders go")
     parser.add_argument("--pandas", type=int, help="compare with plain pandas at this size")
     parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--family-here", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--pandas-here", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.here or asked.pandas_here:
-        answer = measure(asked.here) if asked.here else plain_pandas(asked.pandas_here)
-        print(json.dumps(answer))
-        return
+    here = {measure: asked.here, one_family: asked.family_here, plain_pandas: asked.pandas_here}
+    for measured, folder in here.items():
+        if folder:
+            print(json.dumps(measured(folder)))
+            return
     figures = []
     for events in asked.events:
         with tempfile.TemporaryDirectory(dir=asked.folder) as scratch:
             folder = simulated(events, Path(scratch))
             figures.append(apart(folder, "--here"))
             if events == asked.pandas:
+                figures[-1]["shopping_alone"] = apart(folder, "--family-here")
                 figures[-1]["plain_pandas"] = apart(folder, "--pandas-here")
     machine = {"machine": platform.machine(), "cpus": os.cpu_count()}
     print(json.dumps({**machine, "figures": figures}, indent=1))

@@ -35,12 +35,20 @@ CONFIG = """\
 events = "{folder}/transactions.parquet"
 users = "{folder}/demographics.parquet"
 items = "{folder}/products.parquet"
+campaigns = "{folder}/campaign_descriptions.parquet"
+campaign_users = "{folder}/campaigns.parquet"
+redemptions = "{folder}/coupon_redemptions.parquet"
+own_brands = ["Private"]
 # Rows of coupons and fuel have quantities in the thousands or no amount: not sales of a product.
 where = "quantity > 0 and quantity <= 1000 and sales_value > 0"
 [data.columns]
 user_id = "household_id"
 item_id = "product_id"
-timestamp = "transaction_timestamp"
+timestamp = ["transaction_timestamp", "redemption_date"]
+starts = "start_date"
+ends = "end_date"
+kind = "campaign_type"
+coupon_id = "coupon_upc"
 amount = "sales_value"
 discount = "retail_disc"
 category = ["department", "product_category"]
@@ -52,6 +60,10 @@ kind = "lifecycle"
 kind = "rfm"
 [segments.spending]
 kind = "spending"
+[segments.price]
+kind = "price"
+[segments.breadth]
+kind = "breadth"
 [segments.age]
 kind = "attribute"
 column = "age"
@@ -99,6 +111,8 @@ def demo(
     for note in write_report(outcome, judged, to_json(judged.document), folder / "report"):
         say(f"note: {note}")
     say(f"   the report to look at: {folder / 'report' / 'report.html'}")
+    page = f"recsys segment -c {config_path} --report {folder / 'segments'}"
+    say(f"   who the customers are, as a page: {page}")
     say("4. fill the state and serve")
     state = state_of(config)
     fill_state(shop, state, as_of=question.as_of, progress=progress_bar)

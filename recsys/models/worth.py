@@ -39,6 +39,9 @@ class WorthSettings(Config):
         2000, description="users with a target that a placebo is judged on, at most"
     )
     seed: int = Field(42, ge=0, description="of those deals, and of those users")
+    least: float = Field(
+        0.001, ge=0, description="nats a purchase below which a gain or a loss does not matter"
+    )
     hide_known: bool = Field(
         False, description="leave out of the lists what the user has dealt with before"
     )
@@ -110,8 +113,9 @@ class Worth:
     placebos
         The mean gain of each permutation.
     verdict
-        ``predicts`` only where the interval of the gain is above 0 and no placebo reaches the
-        mean; ``harmful`` where the interval is below 0.
+        ``predicts`` only where the interval of the gain is above 0, no placebo reaches the mean,
+        and it is at least `WorthSettings.least`; ``harmful`` where the interval is below 0 and the
+        loss as large.
     sentence
         The same in plain words.
     """
@@ -243,7 +247,7 @@ def _summary(
     gain = _interval(gains.log_likelihood, settings.confidence)
     ndcg_gain = _interval(gains.ndcg, settings.confidence)
     popular, own = _mean(popular_ndcg), _mean(popular_ndcg + gains.ndcg)
-    verdict = _verdict(gain, placebos)
+    verdict = _verdict(gain, placebos, settings.least)
     silent = verdict == "predicts nothing" and not math.isfinite(kappa)
     sentence = _says_nothing(axis) if silent else _sentence(axis, verdict, gain, placebos)
     return Worth(
@@ -384,9 +388,11 @@ def _placebo_gains(
         yield _mean(_log_likelihood_gains(prior, dealt[judged.users].toarray(), judged))
 
 
-def _verdict(gain: Interval, placebos: tuple[float, ...]) -> Verdict:
+def _verdict(gain: Interval, placebos: tuple[float, ...], least: float) -> Verdict:
     if math.isnan(gain.low):
         return "too few users"
+    if abs(gain.mean) < least:
+        return "predicts nothing"
     if gain.high < 0:
         return "harmful"
     return "predicts" if gain.low > 0 and gain.mean > max(placebos) else "predicts nothing"
@@ -416,6 +422,8 @@ def _against_chance(verdict: Verdict, gain: Interval, placebos: tuple[float, ...
         return reached
     if verdict == "harmful":
         return "what was learnt from the past does not hold any more."
+    if gain.low > max(placebos) or gain.high < 0:
+        return f"that is too little to matter: {reached}"
     beaten = "chance" if gain.low <= 0 else "memberships dealt at random"
     return f"that is no more than {beaten}: {reached}"
 

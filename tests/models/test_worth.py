@@ -248,10 +248,20 @@ def test_too_few_users_are_not_judged(users):
 def test_a_gain_that_lots_reach_too_is_no_prediction():
     gain = mean_interval(np.array([0.02, 0.03, 0.04, 0.03]))
     assert gain.low > 0
-    assert module._verdict(gain, (0.0, 0.029)) == "predicts"
-    assert module._verdict(gain, (0.0, 0.031)) == "predicts nothing"
+    assert module._verdict(gain, (0.0, 0.029), 0.001) == "predicts"
+    assert module._verdict(gain, (0.0, 0.031), 0.001) == "predicts nothing"
     said = module._against_chance("predicts nothing", gain, (0.0, 0.031))
     assert said.startswith("that is no more than memberships dealt at random: 2 permutations")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_is_sure_and_too_little_does_not_matter(sign):
+    gain = mean_interval(sign * np.array([0.0004, 0.0005, 0.0006, 0.0005]))
+    assert gain.low > 0 or gain.high < 0
+    assert module._verdict(gain, (0.0, 0.0001), 0.001) == "predicts nothing"
+    assert module._verdict(gain, (0.0, 0.0001), 0.0001) == {1: "predicts", -1: "harmful"}[sign]
+    said = module._against_chance("predicts nothing", gain, (0.0, 0.0001))
+    assert said.startswith("that is too little to matter")
 
 
 def test_a_sentence_tells_the_numbers():
