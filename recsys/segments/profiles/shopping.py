@@ -17,6 +17,7 @@ from recsys.segments.profiles.family import (
     Reading,
     Span,
     collect,
+    day_number,
     ratio,
     values,
 )
@@ -65,6 +66,7 @@ def measure(reading: Reading) -> pd.DataFrame:
     """Add up each user's events, and her orders, of which each counts once."""
     rows = reading.within.select(
         USER_ID,
+        day_number().alias(DAY),
         nw.lit(1).alias(EVENTS),
         nw.when(reading.bought).then(nw.col(TIME)).alias("bought"),
         nw.col(TIME).alias("seen"),
@@ -73,15 +75,11 @@ def measure(reading: Reading) -> pd.DataFrame:
     summed = rows.group_by(USER_ID).agg(
         nw.col(EVENTS, SPEND).sum(),
         nw.col("seen").max(),
+        nw.col(DAY).n_unique().alias(ACTIVE_DAYS),
         nw.col("bought").max().alias("last"),
         nw.col("bought").min().alias("first"),
     )
-    days = reading.within.select(USER_ID, reading.day.alias(DAY)).unique().group_by(USER_ID)
-    active = days.agg(nw.col(DAY).count().alias(ACTIVE_DAYS))
-    grouped = summed.join(active, on=USER_ID, how="left").join(
-        _orders(reading), on=USER_ID, how="left"
-    )
-    return collect(grouped)
+    return collect(summed.join(_orders(reading), on=USER_ID, how="left"))
 
 
 def _orders(reading: Reading) -> nw.LazyFrame[Any]:
