@@ -200,10 +200,12 @@ def _trends(
     past: Sequence[tuple[int, Memberships]],
 ) -> pd.DataFrame:
     """Compare the newest window with the one before, by memberships from before the newest."""
-    if not shop.timed:
+    span, window = shop.span(), int(TREND_DAYS * MICROSECONDS_PER_DAY)
+    # In a window that begins before the records do, everything seems to rise.
+    if span is None or span[0] > found.facts.as_of - 2 * window:
         return pd.DataFrame()
     settings = trends_config(config)
-    before = found.facts.as_of - int(TREND_DAYS * MICROSECONDS_PER_DAY)
+    before = found.facts.as_of - window
     known = [memberships for moment, memberships in past if moment <= before]
     memberships = known[-1] if known else found.memberships
     events = shop.events(before=found.facts.as_of)

@@ -27,6 +27,8 @@ MOST_TRENDS = 60
 """Trends that are told, the surest first."""
 MOST_QUERIES = 100
 """Searches that are told, the most frequent first."""
+LEAST_USERS = 5
+"""A search of fewer is counted and not told: words can give a person away."""
 MOST_CROSS = 15
 """Pairs of axes whose cross table is told."""
 
@@ -266,7 +268,7 @@ def _searches(found: pd.DataFrame) -> Document | None:
     lost = found["nowhere"].sum() / total
     tail = found.loc[found["tail"], "searches"].sum() / total
     return {
-        "rows": found.head(MOST_QUERIES).to_dict(orient="records"),
+        "rows": found[found["users"] >= LEAST_USERS].head(MOST_QUERIES).to_dict(orient="records"),
         "sentence": (
             f"{total:,} searches for {len(found):,} different words: {lost:.0%} led nowhere, and "
             f"{tail:.0%} were for the {int(found['tail'].sum()):,} rare ones."

@@ -23,7 +23,7 @@ from recsys.vocabulary import Vocabulary
 
 
 class Read(NamedTuple):
-    """A feature over a window that ends so long before the moment, or at a grid point.
+    """A feature over a window that ends at whatever moment is looked at.
 
     Attributes
     ----------

@@ -157,3 +157,28 @@ def test_an_axis_is_held_against_its_second_source(planted):
     assert axes["age"]["check"]["agreement"] == 1
     assert axes["letter"]["check"]["agreement"] < 0.7
     assert "age" in axes["letter"]["check"]["sentence"]
+
+
+def test_a_search_of_few_is_counted_and_not_told(open_shop_of, make_config):
+    rows = [
+        {"user_id": f"u{n}", "item_id": None, "event": "search", "query": "Shoes",
+         "timestamp": f"2024-01-01T10:0{n}:00"}
+        for n in range(6)
+    ] + [
+        {"user_id": f"u{n}", "item_id": "red", "event": "purchase", "query": None,
+         "timestamp": f"2024-01-01T10:0{n}:30"}
+        for n in range(6)
+    ]  # fmt: skip
+    rows.append({**rows[0], "query": "my own name", "timestamp": "2024-01-01T11:00:00"})
+    users = pd.DataFrame({"user_id": [f"u{n}" for n in range(6)], "age": list("aabbab")})
+    items = pd.DataFrame({"item_id": ["red"], "category": ["shoes > red"]})
+    config = make_config(segments={"age": {"kind": "attribute", "column": "age"}})
+    shop = open_shop_of(Tables(pd.DataFrame(rows), users, items), config)
+    document = document_of(shop, config, as_of=shop.after_all())
+    (told,) = document["searches"]["rows"]
+    assert (told["query"], told["searches"], told["nowhere"]) == ("shoes", 6, 0)
+    assert told["leads_to"].startswith("shoes > red")
+    assert document["searches"]["sentence"].startswith("7 searches for 2 different words")
+    assert "my own name" not in json.dumps(document)
+    # Two windows of four weeks do not fit into a morning.
+    assert document["trends"] is None
