@@ -24,7 +24,8 @@ def require_attribute(column: str, facts: UserFacts, *, asking: str) -> None:
         have = ", ".join(facts.attributes.columns) or "no attributes"
         raise ConfigError(
             f"{asking} reads the users' column {column!r}, "
-            f"which is not there; the users file has {have}"
+            f"which is not there; the users file has {have}; name one of them "
+            "(in a preset by columns), or remove the axis"
         )
 
 
