@@ -27,6 +27,8 @@ MOST_TRENDS = 60
 """Trends that are told, the surest first."""
 MOST_QUERIES = 100
 """Searches that are told, the most frequent first."""
+SEGMENTS_TOLD = 3
+"""Segments, all users among them, that one rising or falling thing is told of."""
 LEAST_USERS = 5
 """A search of fewer is counted and not told: words can give a person away."""
 MOST_CROSS = 15
@@ -229,7 +231,9 @@ def _trends(found: pd.DataFrame, until: int) -> Document | None:
     ends = {"before": until - 2 * window, "since": until - window, "until": until}
     clear = found[found["direction"].isin(CLEAR)]
     first = clear.sort_values(["q_value", "axis", "segment", "name"], kind="stable")
-    rows = first.head(MOST_TRENDS).to_dict(orient="records")
+    # What rises everywhere would fill the page with itself.
+    told = first.groupby(["what", "name"], sort=False).head(SEGMENTS_TOLD)
+    rows = told.head(MOST_TRENDS).to_dict(orient="records")
     named = {name: format_time(moment) for name, moment in ends.items()}
     return {**named, "rows": rows, "tested": len(found), "clear": len(clear)}
 
