@@ -50,7 +50,7 @@ def validate_imported(
 ) -> None:
     """Split the view `source` into `table`, ``user_id, segment, weight, valid_from``, and the rest.
 
-    A file without weights has whole members; without ``valid_from`` they always were.
+    A row without a weight is of a whole member; without ``valid_from`` she always was one.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def validate_imported(
     user = mapping.identifier(mapping.require(USER_ID, intake.columns, theirs, file=table))
     segment = mapping.text(mapping.require(SEGMENT, intake.columns, theirs, file=table))
     weight, since = (mapping.find(name, intake.columns, theirs) for name in (WEIGHT, VALID_FROM))
-    number = mapping.number(weight) if weight else "1.0"
+    number = _weight(weight) if weight else "1.0"
     moment = mapping.time(since, intake.time_format) if since else "CAST(NULL AS BIGINT)"
     read = {USER_ID: user, SEGMENT: segment, WEIGHT: number, VALID_FROM: moment}
     raw = {
@@ -75,6 +75,10 @@ def validate_imported(
         table,
         Reading(read, RULES, raw, key=key, duplicate="duplicate_segment"),
     )
+
+
+def _weight(column: mapping.Column) -> str:
+    return f"CASE WHEN {mapping.raw(column)} IS NULL THEN 1.0 ELSE {mapping.number(column)} END"
 
 
 def imported_as_of(

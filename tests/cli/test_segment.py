@@ -1,6 +1,7 @@
 """``recsys segment``: who is in which segment as of a moment."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,24 @@ def test_an_axis_of_a_column_that_is_not_there(ask: Any, new_shop: Path) -> None
     assert answer.code == 2
     assert "'aeg'" in answer.err
     assert "age, region" in answer.err
+
+
+def test_imported_segments_and_a_preset_come_from_the_config(
+    ask: Any, untrained: Path, tmp_path: Path
+) -> None:
+    shop = tmp_path / "shop"
+    shutil.copytree(untrained, shop)
+    (shop / "vip.csv").write_text(
+        "user_id,segment,weight\n0000,gold,0.5\n0001,gold,\n0002,gold,2\n,gold,1\n"
+    )
+    config = shop / "recsys.toml"
+    further = '\n[segments.vip]\nkind = "imported"\nfile = "vip.csv"\n'
+    preset = '[segments.pdd]\npreset = "pdd"\nwithout = ["price"]\n'
+    config.write_text(config.read_text() + further + preset)
+    sizes = pd.DataFrame(ask("segment", "--quick", "--format", "json", shop=shop).json["segments"])
+    gold = sizes[sizes["axis"] == "vip"].iloc[0]
+    assert (gold["segment"], gold["users"], gold["weight"]) == ("gold", 2, 1.5)
+    assert {"pdd_frequency", "pdd_spending"} <= set(sizes["axis"])
+    report = ask("validate", "--format", "json", shop=shop).json
+    assert "weight_out_of_range" in json.dumps(report)
+    assert "missing_user_id" in json.dumps(report)

@@ -54,8 +54,10 @@ def test_imported_weights_become_an_attribute_beside_the_users_own():
     assert users.index.tolist() == ["ann", "bob", "dan"]
 
 
-def test_without_weights_members_are_whole():
+def test_without_a_weight_a_member_is_whole():
     assert vips(shop_of({"user_id": ["ann"], "segment": ["gold"]})) == {"ann": {"gold": 1.0}}
+    blank = {"user_id": ["ann", "bob"], "segment": ["gold", "gold"], "weight": ["", "0.5"]}
+    assert vips(shop_of(blank)) == {"ann": {"gold": 1.0}, "bob": {"gold": 0.5}}
 
 
 def test_the_newest_rows_that_are_valid_by_then_count():
@@ -83,7 +85,6 @@ def test_the_newest_rows_that_are_valid_by_then_count():
         ({"weight": "0"}, "weight_out_of_range"),
         ({"weight": "1.2"}, "weight_out_of_range"),
         ({"weight": "-0.1"}, "weight_out_of_range"),
-        ({"weight": "nan"}, "weight_out_of_range"),
         ({"valid_from": "soon"}, "unparsable_time"),
     ],
 )

@@ -9,8 +9,10 @@ import pytest
 from recsys.bundle import BundleStore
 from recsys.pipelines.publish import fill_state, publish
 from recsys.pipelines.recommend import moment, recommend, table_of
+from recsys.pipelines.train import fit
 from recsys.ranking import Request, describe
 from recsys.ranking.published import open_bundle
+from recsys.segments import KINDS
 from recsys.state import StateStore
 from recsys.vocabulary import Vocabulary
 
@@ -148,3 +150,67 @@ def test_lists_from_the_state_are_those_of_the_shop(
         "term_habit",
     ]
     np.testing.assert_allclose(terms.sum(axis=1), table["score"])
+
+
+# Every kind of axis, from training to one user's rows in the state
+
+EVERY_KIND = {
+    "lifecycle": {"kind": "lifecycle"},
+    "cadence": {"kind": "lifecycle", "pace": "own"},
+    "aipl": {"kind": "aipl"},
+    "rfm": {"kind": "rfm", "grades": 3},
+    "spending": {"kind": "spending"},
+    "tier": {"kind": "spending", "window": "60d", "calm": {"every": "30d", "periods": 4}},
+    "frequency": {"kind": "frequency"},
+    "activity": {"kind": "activity", "window": "60d"},
+    "price": {"kind": "price", "calm": {"every": "month"}},
+    "brand": {"kind": "brand"},
+    "novelty": {"kind": "novelty"},
+    "breadth": {"kind": "breadth"},
+    "value": {"kind": "value"},
+    "interest": {"kind": "interest", "level": 2},
+    "age": {"kind": "attribute", "column": "age"},
+    "clusters": {"kind": "clusters", "k": 3},
+    "vip": {"kind": "imported", "column": "imported:vip"},
+    "place": {"kind": "combine", "axes": ["region", "spending"], "min_users": 3},
+    "region": {"kind": "attribute", "column": "region"},
+    "stage": {
+        "kind": "rules",
+        "segments": [
+            {"name": "dear", "when": {"feature": "spend", "window": "60d", "at_least": 20}},
+            {"name": "late", "when": {"all": [{"feature": "overdue", "above": 1.5},
+                                              {"axis": "age", "in": ["60+", "18-29"]}]}},
+        ],
+    },
+}  # fmt: skip
+
+
+def test_every_kind_of_axis_is_served_as_it_was_trained(
+    tmp_path, open_shop_of, tables, make_config
+):
+    """Cut points, norms, prices, launches and imported segments reach one user's rows unharmed."""
+    users = tables.users.assign(**{"imported:vip": None})
+    users.loc[users.index[::3], "imported:vip"] = '{"gold": 0.75, "old": 0.25}'
+    config = make_config(segments=EVERY_KIND)
+    shop = open_shop_of(tables._replace(users=users), config)
+    popular = config.chosen(["popular"])
+    trained = fit(shop, config, as_of=shop.after_all(), variants=popular, threads=1)
+    assert {axis.config.kind for axis in trained.model.axes} == set(KINDS)
+    store = BundleStore(tmp_path / "store")
+    publish(trained, shop, config, store, created_at="2024-07-01T00:00:00Z")
+    model = open_bundle(store.load()).ranker.model
+    state = StateStore(f"sqlite:///{tmp_path}/state.db")
+    fill_state(shop, state, as_of=trained.as_of)
+    for user in SOME[:-1]:
+        customer = describe(
+            nw.from_native(state.events_of([user])).lazy(),
+            Vocabulary([user]),
+            state.attributes_of([user]),
+            model,
+            as_of=trained.as_of,
+        )
+        (index,) = trained.memberships.users.index_of([user])
+        np.testing.assert_array_equal(
+            customer.memberships.row(0), trained.memberships.row(index), err_msg=user
+        )
+    state.close()
