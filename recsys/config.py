@@ -8,14 +8,13 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from recsys.bundle import StoreConfig
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, nearest
 from recsys.evaluation.config import EvaluationConfig
 from recsys.events.config import FILES, DataConfig
 from recsys.interactions import InteractionsConfig
 from recsys.models import ModelConfig
 from recsys.ranking import BUILT_IN, Recipe, Variant, variants
 from recsys.segments import KINDS, AxisConfig
-from recsys.segments.axis import nearest
 from recsys.segments.presets import Expanded, expand, preset_names
 from recsys.state import StateConfig
 from recsys.types import Config

@@ -15,6 +15,9 @@ The command line turns them into exit codes (``recsys/cli/exit_codes.py``), the 
 HTTP answers (``service/errors.py``). A message names the value, the place and the remedy.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class RecsysError(Exception):
     """What every error of the library descends from."""
@@ -46,3 +49,16 @@ class NotFoundError(RecsysError):
 
 class CheckError(RecsysError):
     """A check that was asked for did not hold."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known name somebody may have meant.
+
+    Examples
+    --------
+    >>> nearest("spnd", ["orders", "spend"])
+    "; did you mean 'spend'?"
+    """
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"

@@ -1,13 +1,12 @@
 """A shop's sources, opened, and whether what the config says of them fits."""
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import duckdb
 
 from recsys.engines import literal, rows
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, nearest
 from recsys.events import mapping, properties
 from recsys.events.readers import PREFIX, Source, open_source
 from recsys.events.schema import CAMPAIGN_FIELDS, EVENT_FIELDS, ITEM_FIELDS, PARENT, VALID_FROM
@@ -110,9 +109,7 @@ def _check_event_names(intake: Intake) -> None:
     claimed: dict[str, str] = {}
     for ours, theirs in names_of_events(intake.event_names):
         if ours not in known:
-            close = difflib.get_close_matches(ours, known, n=1, cutoff=0.5)
-            near = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-            raise ConfigError(f"[data.event_names] {ours!r} is no event; {near}")
+            raise ConfigError(f"[data.event_names] {ours!r} is no event{nearest(ours, known)}")
         if claimed.setdefault(theirs.lower(), ours) != ours:
             raise ConfigError(
                 f"[data.event_names] {theirs!r} is both {claimed[theirs.lower()]!r} and {ours!r}; "

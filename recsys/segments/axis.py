@@ -1,8 +1,7 @@
 """What every axis has: a config, a fit that freezes what it learnt, and an assignment."""
 
-import difflib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
@@ -148,19 +147,6 @@ class AxisKind(NamedTuple):
     fit: Callable[[Any, UserFacts], AxisFit]
     assign: Callable[[Any, AxisFit, UserFacts], Membership]
     needs_times: bool = False
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name somebody may have meant.
-
-    Examples
-    --------
-    >>> nearest("spnd", ["orders", "spend"])
-    "; did you mean 'spend'?"
-    """
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
 
 
 def when(window: str, facts: UserFacts) -> str:

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from recsys.errors import ConfigError
-from recsys.segments.axis import nearest
+from recsys.errors import ConfigError, nearest
 
 FOLDER: Final = Path(__file__).with_name("presets")
 PRESET: Final = "preset"

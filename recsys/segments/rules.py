@@ -11,10 +11,10 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, nearest
 from recsys.events.schema import CATEGORY_SEPARATOR, MINOR_UNITS
 from recsys.segments.attributes import as_text, numbers_of, require_attribute, texts_of
-from recsys.segments.axis import Window, nearest, window_days
+from recsys.segments.axis import Window, window_days
 from recsys.segments.facts import Read, UserFacts
 from recsys.segments.profiles import FEATURES
 from recsys.segments.shares import Column

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, nearest
 from recsys.segments.attributes import as_text
-from recsys.segments.axis import nearest, one_hot
+from recsys.segments.axis import one_hot
 from recsys.segments.insight.association import associate
 from recsys.segments.memberships import Axis, Memberships, columns_of
 from recsys.types import Membership

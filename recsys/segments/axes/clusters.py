@@ -5,7 +5,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from recsys.segments.axis import AxisBase, AxisFit, AxisKind, Window, nearest, one_hot, window_days
+from recsys.errors import nearest
+from recsys.segments.axis import AxisBase, AxisFit, AxisKind, Window, one_hot, window_days
 from recsys.segments.clustering import Clusters, Stability, fit_clusters
 from recsys.segments.clustering import assign as assign_clusters
 from recsys.segments.facts import Read, UserFacts
