@@ -1,9 +1,8 @@
 """What people and programs read: tables and progress on a terminal, or one JSON document."""
 
 import json
-import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
@@ -20,6 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from recsys.drawing.documents import plain
 from recsys.pipelines.progress import Advance
 
 
@@ -64,16 +64,7 @@ def print_json(document: Any) -> None:
 
 def to_json(document: Any) -> str:
     """Write a JSON document; a number that is not finite is null, for JSON has no word for it."""
-    return json.dumps(_plain(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    plain = value.item() if hasattr(value, "item") else value
-    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+    return json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -80,7 +80,7 @@ def _write_report(folder: Path, document: dict[str, Any], found: Segmented) -> N
     except OSError as error:
         raise DataError(f"--report {folder} cannot be written: {error}") from error
     write_frame(found.memberships.frame(), folder / "memberships.parquet")
-    write_frame(found.tags(), folder / "tags.csv")
+    write_frame(found.tags, folder / "tags.csv")
     write(document, folder / "segments.html")
 
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
+
 Document: TypeAlias = Mapping[str, Any]
 """A JSON object: of a whole page, or of a part of it."""
 
@@ -14,6 +16,22 @@ Interval: TypeAlias = tuple[float, float]
 # Control characters and lone surrogates cannot stand in XML or UTF-8; marks that reorder a line
 # would let one name disturb the text around it.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def plain(value: Any) -> Any:
+    """Return a value as plain JSON: arrays are lists, and what is not finite is null.
+
+    Examples
+    --------
+    >>> plain({"gain": np.float64("nan"), "sizes": np.array([1, 2])})
+    {'gain': None, 'sizes': [1, 2]}
+    """
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(part) for part in value]
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
 def clean(value: Any, *, gaps: bool = False) -> Any:

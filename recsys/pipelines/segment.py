@@ -1,6 +1,7 @@
 """Memberships of everyone as of a moment, with sizes and definitions."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -31,8 +32,9 @@ class Segmented:
     facts: UserFacts
     notes: tuple[str, ...]
 
+    @cached_property
     def tags(self) -> pd.DataFrame:
-        """Return the tag catalogue: one row a segment; see `recsys.segments.tags`.
+        """The tag catalogue: one row a segment; see `recsys.segments.tags`.
 
         Raises
         ------
@@ -43,7 +45,7 @@ class Segmented:
 
     def sizes(self) -> pd.DataFrame:
         """Return ``axis, segment, users, weight, share, definition``, one row a segment."""
-        return self.tags()[["axis", "segment", "users", "weight", "share", "definition"]]
+        return self.tags[["axis", "segment", "users", "weight", "share", "definition"]]
 
 
 def segment(

@@ -1,7 +1,6 @@
 """What was found out about segments as one JSON document: for files, terminals and the page."""
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 
 from recsys import __version__
 from recsys.bundle.manifest import library_versions
+from recsys.drawing.documents import plain
 from recsys.events.schema import MICROSECONDS_PER_DAY, MINOR_UNITS
 from recsys.events.shop import Shop
 from recsys.events.times import format_time
@@ -54,7 +54,7 @@ def segment_document(shop: Shop, found: Segmented, insight: Insight, *, title: s
     dict
         Only plain JSON: texts, numbers, null for what is unknown, lists and dicts.
     """
-    memberships, tags = found.memberships, found.tags()
+    memberships, tags = found.memberships, found.tags
     document = {
         "title": title,
         "as_of": format_time(found.facts.as_of) if shop.timed else None,
@@ -73,21 +73,8 @@ def segment_document(shop: Shop, found: Segmented, insight: Insight, *, title: s
         "searches": _searches(insight.searches),
         "versions": {"recsys": __version__, **library_versions()},
     }
-    plain: Document = to_plain(document)
-    return plain
-
-
-def to_plain(value: Any) -> Any:
-    """Turn numpy numbers into plain ones, and what is not finite into null."""
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [to_plain(one) for one in value]
-    if isinstance(value, np.generic):
-        return to_plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return None if value is pd.NA else value
+    told: Document = plain(document)
+    return told
 
 
 def _notes(insight: Insight) -> Iterator[str]:
