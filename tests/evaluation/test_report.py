@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -26,57 +25,16 @@ from recsys.evaluation.report.looks import looks
 from recsys.evaluation.report.page import facts, headline, sections
 from recsys.evaluation.report.reading import main_comparison
 
+from ..page import HOSTILE, SVG, Page
+
 WHOLE = json.loads((Path(__file__).parent / "report_document.json").read_text(encoding="utf-8"))
 BARE = {"title": "Bare", "protocol": {}, "variants": {"als": {"mean": {"ndcg@10": 0.1}}}}
 STYLE = (Path(pages.__file__).parent / "style.css").read_text(encoding="utf-8")
-SVG = "{http://www.w3.org/2000/svg}"
-VOID = {"meta", "link", "br", "img", "input", "hr", "col", "wbr"}
-
-
-class Page(HTMLParser):
-    """A page as tags with their attributes, text, and what stood open at the end."""
-
-    def __init__(self, page):
-        super().__init__(convert_charrefs=True)
-        self.tags, self.words, self.open = [], [], []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open[-1:] != ["style"]:
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return "".join(self.words)
-
-    @property
-    def skeleton(self):
-        return [(tag, tuple(attributes)) for tag, attributes in self.tags]
 
 
 @pytest.fixture(scope="module")
 def whole():
     return render(WHOLE)
-
-
-HOSTILE = (
-    "</title></style></svg></script><script>alert(1)</script>",
-    "\"'><img src=x onerror=alert(1)>",
-    "{{ 7 * 7 }} {% raw %} datum['x'] ]]> &amp; <!-- ",
-    "\x00\x1b\u202e\ud800 https://example.org/a.png url(x)",
-)
 
 
 def renamed(document, names):

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from contextlib import contextmanager
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -39,53 +38,15 @@ from recsys.segments.report.standards import standards
 from recsys.segments.report.trends import clearest
 from recsys.segments.report.worth import SENTENCES
 
+from ..page import HOSTILE, SVG, Page
+
 WHOLE = json.loads((Path(__file__).parent / "page_document.json").read_text(encoding="utf-8"))
 BARE = {"title": "Bare", "as_of": None, "users": 0, "axes": []}
 STYLE = (Path(pages.__file__).parent / "style.css").read_text(encoding="utf-8")
-SVG = "{http://www.w3.org/2000/svg}"
-VOID = {"meta", "link", "br", "img", "input", "hr", "col", "wbr"}
 ORDER = ["worth", "sizes", "history", "moves", "lifts", "standards", "trends", "funnel", "offers",
          "catalogue"]  # fmt: skip
 
 
-class Page(HTMLParser):
-    """A page as tags with their attributes, text, and what stood open at the end."""
-
-    def __init__(self, page):
-        super().__init__(convert_charrefs=True)
-        self.tags, self.words, self.open = [], [], []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open[-1:] != ["style"]:
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return "".join(self.words)
-
-    def attributes(self, name):
-        return [found[name] for _, found in self.tags if name in found]
-
-
-HOSTILE = (
-    "</title></style></svg></script><script>alert(1)</script>",
-    "\"'><img src=x onerror=alert(1)>",
-    "{{ 7 * 7 }} {% raw %} datum['x'] ]]> &amp; <!-- ",
-    "\x00\x1b\u202e\ud800 https://example.org/a.png url(x)",
-)
 KEPT = {"predicts", "predicts nothing", "harmful", "rising", "falling"}
 
 
