@@ -9,7 +9,7 @@ from recsys.config import RecsysConfig
 from recsys.errors import ConfigError
 from recsys.events.shop import Shop
 from recsys.pipelines.progress import Progress, silent
-from recsys.pipelines.snapshot import learn_facts, seen_catalogue, seen_users
+from recsys.pipelines.snapshot import learn_facts, seen_catalogue, seen_people
 from recsys.segments import Memberships, UserFacts, assign_axes, axes_off, fit_axes
 from recsys.segments.tags import catalogue
 
@@ -67,8 +67,8 @@ def segment(
     with progress("profiles", None):
         events = shop.events(before=as_of)
         items = seen_catalogue(shop, events, config)
-        users = seen_users(shop, events, as_of=as_of)
-        facts = learn_facts(shop, events, config, users, items, as_of=as_of)
+        people = seen_people(shop, events, as_of=as_of)
+        facts = learn_facts(shop, events, config, people, items, as_of=as_of)
     with progress("putting users into segments", None):
         memberships = assign_axes(fit_axes(config.segments, facts), facts)
     off = axes_off(config.segments, timed=shop.timed)

@@ -1,7 +1,8 @@
 """A shop as of a moment: histories, profiles, catalogue, everything that learning looks at."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -32,6 +33,21 @@ from recsys.vocabulary import Vocabulary
 
 TEXT_COLUMNS = (CATEGORY, "brand", "title")
 """Columns of the items file that a bundle keeps, besides those that an axis reads."""
+
+
+class People(NamedTuple):
+    """Users, and what is said of them.
+
+    Attributes
+    ----------
+    users
+        Everybody who is known.
+    attributes
+        Indexed by ``user_id``; users without attributes are absent.
+    """
+
+    users: Vocabulary
+    attributes: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -97,12 +113,11 @@ def take_snapshot(
         When no event is worth anything, or none is a target.
     """
     table = _pairs(shop, events, config, as_of=as_of)
-    attributes = shop.users(as_of=as_of)
+    people = people_of(pd.unique(table["user_id"]), shop.users(as_of=as_of))
     if catalogue is None:
         catalogue = build_catalogue(shop.items(), pd.unique(table["item_id"]), text_columns(config))
-    users = Vocabulary([*pd.unique(table["user_id"]), *attributes.index])
-    histories = build_histories(table, users, catalogue.items, as_of=as_of)
-    facts = learn_facts(shop, events, config, users, catalogue, as_of=as_of)
+    histories = build_histories(table, people.users, catalogue.items, as_of=as_of)
+    facts = learn_facts(shop, events, config, people, catalogue, as_of=as_of)
     return Snapshot(as_of, facts, histories)
 
 
@@ -111,8 +126,8 @@ def seen_catalogue(shop: Shop, events: nw.LazyFrame[Any], config: RecsysConfig) 
     return build_catalogue(shop.items(), _distinct(events, ITEM_ID), text_columns(config))
 
 
-def seen_users(shop: Shop, events: nw.LazyFrame[Any], *, as_of: int) -> Vocabulary:
-    """Return every user of some events or of the users file.
+def seen_people(shop: Shop, events: nw.LazyFrame[Any], *, as_of: int) -> People:
+    """Return every user of some events or of the users file, with what is said of them.
 
     Raises
     ------
@@ -122,7 +137,12 @@ def seen_users(shop: Shop, events: nw.LazyFrame[Any], *, as_of: int) -> Vocabula
     found = _distinct(events, USER_ID)
     if not len(found):
         raise _nothing_before(shop)
-    return Vocabulary([*found, *shop.users(as_of=as_of).index])
+    return people_of(found, shop.users(as_of=as_of))
+
+
+def people_of(seen: Iterable[str], attributes: pd.DataFrame) -> People:
+    """Join the users of events and those of the users file."""
+    return People(Vocabulary([*seen, *attributes.index]), attributes)
 
 
 def _distinct(events: nw.LazyFrame[Any], column: str) -> "pd.Series[str]":
@@ -135,7 +155,7 @@ def learn_facts(
     shop: Shop,
     events: nw.LazyFrame[Any],
     config: RecsysConfig,
-    users: Vocabulary,
+    people: People,
     catalogue: Catalogue,
     *,
     as_of: int,
@@ -151,8 +171,8 @@ def learn_facts(
     )
     return gather_facts(
         events,
-        users,
-        shop.users(as_of=as_of),
+        people.users,
+        people.attributes,
         catalogue,
         reference,
         needs_of(config.segments.values(), as_of=as_of),

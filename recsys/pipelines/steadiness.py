@@ -9,7 +9,7 @@ from recsys.errors import ConfigError
 from recsys.events.schema import MICROSECONDS_PER_DAY
 from recsys.events.shop import Shop
 from recsys.pipelines.segment import Segmented
-from recsys.pipelines.snapshot import seen_users
+from recsys.pipelines.snapshot import seen_people
 from recsys.pipelines.worth import MOST_USERS
 from recsys.segments import (
     KINDS,
@@ -55,10 +55,11 @@ def assigned_at(
 ) -> Memberships:
     """Put whoever was known at another moment into segments whose cut points are frozen."""
     events = shop.events(before=moment)
+    people = seen_people(shop, events, as_of=moment)
     facts = gather_facts(
         events,
-        seen_users(shop, events, as_of=moment),
-        shop.users(as_of=moment),
+        people.users,
+        people.attributes,
         found.facts.catalogue,
         found.facts.reference,
         needs_of((axis.config for axis in axes), as_of=moment),
