@@ -113,7 +113,7 @@ def parse_config(content: Mapping[str, Any], folder: Path, *, name: str = "confi
         segments = _expanded(content)
         config = RecsysConfig.model_validate({**content, **segments.tables})
     except ValidationError as error:
-        problems = "; ".join(_explain(problem) for problem in error.errors())
+        problems = "; ".join(_explain(problem) for problem in _causes(error.errors()))
         raise ConfigError(f"{name}: {_placed(problems, segments.places)}") from error
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error
@@ -190,6 +190,21 @@ def _files_in(table: Any, folder: Path, names: Iterable[str]) -> Any:
     """Anchor the files that a table of the config names at the config's own folder."""
     named = {name: value for name in names if (value := getattr(table, name)) is not None}
     return table.model_copy(update={name: str(folder / value) for name, value in named.items()})
+
+
+def _causes(problems: Iterable[Any]) -> list[Any]:
+    """Leave out what only follows: a list is too short where its one entry is wrong."""
+    found = list(problems)
+    places = [problem["loc"] for problem in found]
+    return [
+        problem
+        for problem in found
+        if problem["type"] != "too_short"
+        or all(
+            place[: len(problem["loc"])] != problem["loc"] or place == problem["loc"]
+            for place in places
+        )
+    ]
 
 
 def _explain(problem: Any) -> str:

@@ -329,3 +329,15 @@ def table_problems(value: dict[str, Any], node: dict[str, Any], root: dict[str, 
         inside = node.get("properties", {}).get(key, node.get("additionalProperties", {}))
         found += [f"{key} is no key"] if inside is False else problems(part, inside, root)
     return found
+
+
+def test_a_wrong_rule_is_named_alone_and_not_the_list_it_stands_in(tmp_path):
+    rule = {"name": "x", "when": {"feature": "spnd", "at_least": 3}}
+    segments = {"b": {"kind": "rules", "segments": [rule]}}
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"data": {"events": "e.csv"}, "segments": segments}, tmp_path)
+    assert "'spnd' is no profile feature; did you mean 'spend'?" in str(caught.value)
+    assert "at least 1 item" not in str(caught.value)
+    segments["b"]["segments"] = []
+    with pytest.raises(ConfigError, match="at least 1 item"):
+        parse_config({"data": {"events": "e.csv"}, "segments": segments}, tmp_path)
