@@ -132,16 +132,16 @@ class Shop:
 
         What the items file says of availability is overruled.
         """
-        table = f"offered_{rows(self.connection, TABLES)[0][0]}"
         self.connection.register("offered", pd.DataFrame({ITEM_ID: sorted(set(items))}))
         listed = f"SELECT {ITEM_ID} FROM offered"
         sold = f"SELECT {ITEM_ID} FROM events WHERE {ITEM_ID} IS NOT NULL"
-        self.connection.execute(
-            f"CREATE TABLE {table} AS SELECT * REPLACE "
+        table = self.keep(
+            "offered",
+            "SELECT * REPLACE "
             f"({ITEM_ID} IN ({listed}) AS {AVAILABLE}) FROM {self.items_table} "
             f"UNION ALL BY NAME SELECT {ITEM_ID}, {ITEM_ID} IN ({listed}) AS {AVAILABLE} FROM "
             f"({sold} UNION {listed}) WHERE {ITEM_ID} NOT IN "
-            f"(SELECT {ITEM_ID} FROM {self.items_table})"
+            f"(SELECT {ITEM_ID} FROM {self.items_table})",
         )
         self.connection.unregister("offered")
         return replace(self, items_table=table)
@@ -179,6 +179,12 @@ class Shop:
         """Return the items file, one row an item, indexed by ``item_id``, sorted."""
         items: pd.DataFrame = self.connection.table(self.items_table).df()
         return items.set_index(ITEM_ID).sort_index()
+
+    def keep(self, purpose: str, query: str) -> str:
+        """Write the rows of a query to a table beside the shop's own, and return its name."""
+        name = f"{purpose}_{rows(self.connection, TABLES)[0][0]}"
+        self.connection.execute(f"CREATE TABLE {name} AS {query}")
+        return name
 
     def campaigns(self, *, as_of: int) -> pd.DataFrame:
         """Return the campaigns that start before `as_of`, the first one first.

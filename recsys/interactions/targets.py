@@ -1,5 +1,6 @@
 """What users went on to buy: the answers that learning and evaluation are held against."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,9 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from recsys.events.schema import AMOUNT, EVENT, ITEM_ID, QUANTITY, USER_ID
+from recsys.engines import literal
+from recsys.events.schema import AMOUNT, EVENT, ITEM_ID, QUANTITY, TIME, USER_ID
+from recsys.events.shop import Shop
 from recsys.interactions.histories import Histories
 from recsys.random import generator
 from recsys.types import Flags, Floats, Indices
@@ -61,6 +64,20 @@ def is_target(target: list[str]) -> nw.Expr:
     """Tell whether an event is a success: one of `target`, of an item, and nothing returned."""
     bought = nw.col(EVENT).is_in(target) & (nw.col(QUANTITY).fill_null(1.0) > 0)
     return bought & ~nw.col(ITEM_ID).is_null()
+
+
+def successes(
+    shop: Shop, target: Sequence[str], *, since: int | None = None, before: int | None = None
+) -> str:
+    """Return a query of the events that count as targets, with ``since <= time < before``."""
+    events = ", ".join(literal(name) for name in target)
+    conditions = [
+        shop.events_where,
+        f"{EVENT} IN ({events}) AND {ITEM_ID} IS NOT NULL AND coalesce({QUANTITY}, 1) > 0",
+    ]
+    conditions += [f"{TIME} >= {since}"] if since is not None else []
+    conditions += [f"{TIME} < {before}"] if before is not None else []
+    return "SELECT * FROM events WHERE " + " AND ".join(f"({one})" for one in conditions)
 
 
 def bought_pairs(events: nw.LazyFrame[Any], target: list[str]) -> pd.DataFrame:

@@ -10,13 +10,12 @@ from recsys.evaluation.protocols.question import (
     asked_or_fail,
     distinct_pairs,
     draw_users,
-    keep,
     only,
-    successes,
     without,
 )
 from recsys.events.schema import EVENT_ID, ITEM_ID, TIME, USER_ID
 from recsys.events.shop import Shop
+from recsys.interactions.targets import successes
 
 
 def holdout_users(
@@ -44,8 +43,7 @@ def holdout_users(
     held = draw_users(shop, several, users=config.users, seed=seed)
     mine = f"SELECT * FROM ({bought}) WHERE {USER_ID} IN (SELECT {USER_ID} FROM {held})"
     hidden = (_newest if shop.timed else _drawn)(shop, mine, config.fold_in, seed)
-    known = keep(
-        shop,
+    known = shop.keep(
         "revealed",
         f"SELECT {EVENT_ID} FROM events WHERE ({shop.events_where}) AND {USER_ID} IN "
         f"(SELECT {USER_ID} FROM {held}) AND {EVENT_ID} NOT IN (SELECT {EVENT_ID} FROM {hidden})",
@@ -80,8 +78,7 @@ def _newest(shop: Shop, mine: str, fold_in: float, seed: int) -> str:
         f"SELECT {USER_ID}, {TIME} AS boundary FROM ({mine}) "
         f"QUALIFY {place} = ceil({1 - fold_in} * {size} - 1e-9)"
     )
-    return keep(
-        shop,
+    return shop.keep(
         "hidden",
         f"SELECT {EVENT_ID} FROM (SELECT * FROM events WHERE {shop.events_where}) "
         f"JOIN ({boundary}) USING ({USER_ID}) WHERE {TIME} >= boundary",
@@ -94,8 +91,7 @@ def _drawn(shop: Shop, mine: str, fold_in: float, seed: int) -> str:
     order = f"md5({literal(f'{seed}/')} || {USER_ID} || chr(31) || {ITEM_ID})"
     place = f"row_number() OVER (PARTITION BY {USER_ID} ORDER BY {order})"
     size = f"count(*) OVER (PARTITION BY {USER_ID})"
-    return keep(
-        shop,
+    return shop.keep(
         "hidden",
         f"SELECT {EVENT_ID} FROM (SELECT * FROM events WHERE {shop.events_where}) SEMI JOIN "
         f"(SELECT * FROM ({pairs}) QUALIFY {place} <= ceil({1 - fold_in} * {size} - 1e-9)) "

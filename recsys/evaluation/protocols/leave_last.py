@@ -9,12 +9,11 @@ from recsys.evaluation.protocols.question import (
     Question,
     asked_or_fail,
     distinct_pairs,
-    keep,
     needs_times,
-    successes,
 )
 from recsys.events.schema import EVENT_ID, ITEM_ID, TIME, USER_ID
 from recsys.events.shop import Shop
+from recsys.interactions.targets import successes
 
 
 def leave_last(
@@ -41,9 +40,8 @@ def leave_last(
     needs_times(shop, config.protocol)
     place = f"row_number() OVER (PARTITION BY {USER_ID} ORDER BY {TIME} DESC, {ITEM_ID} DESC)"
     several = f"count(*) OVER (PARTITION BY {USER_ID}) > 1"
-    last = keep(shop, "last_events", f"{successes(shop, target)} QUALIFY {place} = 1 AND {several}")
-    later = keep(
-        shop,
+    last = shop.keep("last_events", f"{successes(shop, target)} QUALIFY {place} = 1 AND {several}")
+    later = shop.keep(
         "hidden",
         f"SELECT e.{EVENT_ID} FROM (SELECT * FROM events WHERE {shop.events_where}) e "
         f"JOIN {last} l USING ({USER_ID}) WHERE e.{TIME} > l.{TIME} OR e.{EVENT_ID} = l.{EVENT_ID}",

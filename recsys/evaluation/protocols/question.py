@@ -1,13 +1,12 @@
 """One training and what is asked of it: the form that every protocol has."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from recsys.engines import literal, rows
 from recsys.errors import ConfigError, DataError
-from recsys.events.schema import AMOUNT, EVENT, ITEM_ID, QUANTITY, TIME, USER_ID
+from recsys.events.schema import AMOUNT, ITEM_ID, USER_ID
 from recsys.events.shop import WITHOUT_TIMES, Shop
 
 
@@ -75,20 +74,6 @@ def needs_times(shop: Shop, protocol: str) -> tuple[int, int]:
     return span
 
 
-def successes(
-    shop: Shop, target: Sequence[str], *, since: int | None = None, before: int | None = None
-) -> str:
-    """Return a query of the events that count as targets, with ``since <= time < before``."""
-    events = ", ".join(literal(name) for name in target)
-    conditions = [
-        shop.events_where,
-        f"{EVENT} IN ({events}) AND {ITEM_ID} IS NOT NULL AND coalesce({QUANTITY}, 1) > 0",
-    ]
-    conditions += [f"{TIME} >= {since}"] if since is not None else []
-    conditions += [f"{TIME} < {before}"] if before is not None else []
-    return "SELECT * FROM events WHERE " + " AND ".join(f"({one})" for one in conditions)
-
-
 def distinct_pairs(shop: Shop, query: str) -> pd.DataFrame:
     """Return ``user_id, item_id, amount`` of a query of events, one row a pair, sorted."""
     pairs: pd.DataFrame = shop.connection.sql(
@@ -96,14 +81,6 @@ def distinct_pairs(shop: Shop, query: str) -> pd.DataFrame:
         f"GROUP BY ALL ORDER BY {USER_ID}, {ITEM_ID}"
     ).df()
     return pairs
-
-
-def keep(shop: Shop, purpose: str, query: str) -> str:
-    """Write the rows of a query to a table beside the shop's own, and return its name."""
-    number = rows(shop.connection, "SELECT count(*) FROM duckdb_tables()")[0][0]
-    name = f"{purpose}_{number}"
-    shop.connection.execute(f"CREATE TABLE {name} AS {query}")
-    return name
 
 
 def draw_users(shop: Shop, candidates: str, *, users: int, seed: int) -> str:
@@ -115,8 +92,7 @@ def draw_users(shop: Shop, candidates: str, *, users: int, seed: int) -> str:
         When there is nobody to draw, or nobody would be left to learn from.
     """
     drawn = f"md5({literal(f'{seed}/')} || {USER_ID})"
-    held = keep(
-        shop,
+    held = shop.keep(
         "held_users",
         f"SELECT {USER_ID} FROM ({candidates}) GROUP BY {USER_ID} ORDER BY {drawn} LIMIT {users}",
     )

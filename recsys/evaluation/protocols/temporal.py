@@ -10,11 +10,11 @@ from recsys.evaluation.protocols.question import (
     asked_or_fail,
     distinct_pairs,
     needs_times,
-    successes,
 )
 from recsys.events.schema import ITEM_ID, MICROSECONDS_PER_DAY, TIME, USER_ID
 from recsys.events.shop import Shop
 from recsys.events.times import format_time, parse_time
+from recsys.interactions.targets import successes
 
 TARGETS_IN_WORDS: dict[TargetRule, str] = {
     "all": "distinct items of target events in the window",

@@ -1,9 +1,7 @@
 """How fast a ranking gets to know somebody: users held out, a little of them revealed."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from recsys.engines import literal
 from recsys.errors import ConfigError
 from recsys.evaluation.config import EvaluationConfig
 from recsys.evaluation.protocols.question import (
@@ -12,10 +10,8 @@ from recsys.evaluation.protocols.question import (
     asked_or_fail,
     distinct_pairs,
     draw_users,
-    keep,
     needs_times,
     only,
-    successes,
     without,
 )
 from recsys.evaluation.protocols.temporal import (
@@ -24,31 +20,12 @@ from recsys.evaluation.protocols.temporal import (
     targets_after,
     window_words,
 )
-from recsys.events.schema import BASKET_ID, EVENT_ID, ITEM_ID, MICROSECONDS_PER_DAY, TIME, USER_ID
+from recsys.events.schema import EVENT_ID, ITEM_ID, TIME, USER_ID
 from recsys.events.shop import Shop
+from recsys.interactions.revealing import AMOUNT, BASKET, CASE, Places, places, reveal
+from recsys.interactions.targets import successes
 
 REMEDY = "reveal less, or lower [evaluation] users"
-
-
-class Places(NamedTuple):
-    """Which item or basket of a user comes at which place.
-
-    Attributes
-    ----------
-    table
-        ``user_id, unit, moment, place`` (from 1).
-    unit
-        The unit of an event, SQL.
-    inside
-        Whether an event lies on the revealed side of a bound, SQL: ``time … bound``.
-    bound
-        The bound of the revealed units, an SQL aggregate of their moments.
-    """
-
-    table: str
-    unit: str
-    inside: str
-    bound: str
 
 
 def warm_up(
@@ -87,12 +64,12 @@ def _before_a_cut(
     both = f"SELECT {USER_ID} FROM ({bought}) SEMI JOIN ({window}) USING ({USER_ID})"
     held = draw_users(shop, both, users=config.users, seed=seed)
     mine = f"SELECT * FROM ({bought}) WHERE {USER_ID} IN (SELECT {USER_ID} FROM {held})"
-    places = _places(shop, config, mine, seed)
+    order = _order(shop, config, mine, seed)
     past = shop.where(events=f"{TIME} < {cut}")
     found = f"SELECT * FROM ({window}) WHERE {USER_ID} IN (SELECT {USER_ID} FROM {held})"
     targets = distinct_pairs(shop, found)
     asked = tuple(
-        asked_or_fail(Asked(only(past, _revealed(past, held, places, n)), targets, n), REMEDY)
+        asked_or_fail(Asked(only(past, _revealed(past, held, order, n)), targets, n), REMEDY)
         for n in sorted(config.reveal)
     )
     words = window_words(config, cut, length) | _words(config)
@@ -111,8 +88,8 @@ def _from_the_start(
     )
     held = draw_users(shop, enough, users=config.users, seed=seed)
     mine = f"SELECT * FROM ({bought}) WHERE {USER_ID} IN (SELECT {USER_ID} FROM {held})"
-    places = _places(shop, config, mine, seed)
-    asked = tuple(_asked_after(shop, held, mine, places, n) for n in sorted(config.reveal))
+    order = _order(shop, config, mine, seed)
+    asked = tuple(_asked_after(shop, held, mine, order, n) for n in sorted(config.reveal))
     words = {
         "protocol": "warm_up",
         "targets": "distinct items of target events after the revealed ones",
@@ -122,8 +99,8 @@ def _from_the_start(
     return Question("warm_up", without(shop, held), shop.after_all(), asked, words, counts)
 
 
-def _asked_after(shop: Shop, held: str, mine: str, places: Places, n: int) -> Asked:
-    revealed = _revealed(shop, held, places, n)
+def _asked_after(shop: Shop, held: str, mine: str, order: Places, n: int) -> Asked:
+    revealed = _revealed(shop, held, order, n)
     rest = f"SELECT * FROM ({mine}) WHERE {EVENT_ID} NOT IN (SELECT {EVENT_ID} FROM {revealed})"
     return asked_or_fail(Asked(only(shop, revealed), distinct_pairs(shop, rest), n), REMEDY)
 
@@ -137,46 +114,14 @@ def _words(config: EvaluationConfig) -> dict[str, object]:
 
 
 def _unit(config: EvaluationConfig) -> str:
-    day = f"CAST({TIME} // {MICROSECONDS_PER_DAY} AS VARCHAR)"
-    return ITEM_ID if config.reveal_unit == "items" else f"coalesce({BASKET_ID}, {day})"
+    return ITEM_ID if config.reveal_unit == "items" else BASKET
 
 
-def _places(shop: Shop, config: EvaluationConfig, mine: str, seed: int) -> Places:
-    """Give each held-out user's items or baskets their places, the first revealed one first."""
+def _order(shop: Shop, config: EvaluationConfig, mine: str, seed: int) -> Places:
     first, baskets = config.reveal_from == "first", config.reveal_unit == "baskets"
-    # An item's moment is when it was bought first (or last); a basket's is its far end.
-    moment = "min" if first != baskets else "max"
-    drawn = f"md5({literal(f'{seed}/')} || {USER_ID} || chr(31) || unit)"
-    order = f"moment {'' if first else 'DESC'}, unit" if shop.timed else drawn
-    table = keep(
-        shop,
-        "places",
-        f"SELECT *, row_number() OVER (PARTITION BY {USER_ID} ORDER BY {order}) AS place FROM "
-        f"(SELECT {USER_ID}, {_unit(config)} AS unit, {moment}({TIME}) AS moment FROM ({mine}) "
-        "GROUP BY ALL)",
-    )
-    if not shop.timed:
-        return Places(table, ITEM_ID, "true", "any_value(moment)")
-    inside, bound = (
-        (f"{TIME} <= bound", "max(moment)") if first else (f"{TIME} >= bound", "min(moment)")
-    )
-    return Places(table, _unit(config), inside, bound)
+    return places(shop, mine, baskets=baskets, first=first, seed=seed)
 
 
-def _revealed(shop: Shop, held: str, places: Places, n: int) -> str:
-    """Write down the events of the first `n` units, up to the moment the last of them is known."""
-    units = f"SELECT {USER_ID}, unit FROM {places.table} WHERE place <= {n}"
-    bounds = (
-        f"SELECT {USER_ID}, {places.bound} AS bound FROM {places.table} "
-        f"WHERE place <= {n} GROUP BY {USER_ID}"
-    )
-    mine = (
-        f"SELECT *, {places.unit} AS unit FROM events WHERE ({shop.events_where}) AND {USER_ID} IN "
-        f"(SELECT {USER_ID} FROM {held})"
-    )
-    return keep(
-        shop,
-        "revealed",
-        f"SELECT {EVENT_ID} FROM ({mine}) SEMI JOIN ({units}) USING ({USER_ID}, unit) "
-        f"JOIN ({bounds}) USING ({USER_ID}) WHERE {places.inside}",
-    )
+def _revealed(shop: Shop, held: str, order: Places, n: int) -> str:
+    cases = f"SELECT {USER_ID} AS {CASE}, {USER_ID}, {n} AS {AMOUNT} FROM {held}"
+    return reveal(shop, cases, order)
