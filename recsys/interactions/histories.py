@@ -1,6 +1,5 @@
 """A user's history: for each item she dealt with, how much, how often she bought it, and when."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +10,17 @@ import pandas as pd
 from scipy import sparse
 
 from recsys.events.schema import EVENT, ITEM_ID, MICROSECONDS_PER_DAY, QUANTITY, TIME, USER_ID
-from recsys.interactions.weights import (
-    InteractionsConfig,
-    age_in_days,
-    decay,
-    fixed,
-    from_fixed,
-    worth,
+from recsys.interactions.contacts import (
+    Contacts,
+    contact_columns,
+    contacts_of,
+    daily_contacts,
+    days_since,
+    faded_contacts,
+    floats,
+    summed_contacts,
 )
+from recsys.interactions.weights import InteractionsConfig, faded, fixed, from_fixed, worth
 from recsys.types import Floats, Indices, UserItems
 from recsys.vocabulary import Vocabulary
 
@@ -55,6 +57,8 @@ class Histories:
         ``Σ over days of purchase 2^(−age / half_life)``, shape ``(n_pairs, n_half_lives)``.
     since_last, since_first
         Days from the last and the first purchase to `as_of`; NaN where nothing was bought.
+    contacts
+        What else was done; None where nothing but purchases is known.
     """
 
     users: Vocabulary
@@ -66,6 +70,7 @@ class Histories:
     decayed_visits: Floats
     since_last: Floats
     since_first: Floats
+    contacts: Contacts | None = None
 
     @property
     def user_index(self) -> Indices:
@@ -101,6 +106,7 @@ class Histories:
             self.decayed_visits[pairs],
             self.since_last[pairs],
             self.since_first[pairs],
+            None if self.contacts is None else self.contacts.take(pairs),
         )
 
 
@@ -111,6 +117,7 @@ def pair_table(
     as_of: int,
     timed: bool,
     half_lives: Sequence[float],
+    kinds: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Aggregate events to one row for each (user, item), on whatever engine holds them.
 
@@ -126,21 +133,15 @@ def pair_table(
         Without times every purchase row is a visit of its own and nothing decays.
     half_lives
         Days, one for each column of decayed visits; infinite = no decay.
+    kinds
+        Kinds of contact besides purchases, each with columns of its own; by default none.
 
     Returns
     -------
     DataFrame
         ``user_id, item_id, worth, visits, decayed_0 …, last, first`` (microseconds).
     """
-    bought = nw.col(EVENT).is_in(config.target) & (nw.col(QUANTITY).fill_null(1.0) > 0)
-    rows = events.filter(~nw.col(ITEM_ID).is_null()).select(
-        USER_ID,
-        ITEM_ID,
-        fixed(worth(config, as_of=as_of, timed=timed)).alias(WORTH),
-        bought.cast(nw.Int64).alias(BOUGHT),
-        (nw.col(TIME) // MICROSECONDS_PER_DAY if timed else nw.lit(0)).alias(DAY),
-        nw.when(bought).then(nw.col(TIME)).alias(TIME),
-    )
+    rows = _rows(events, config, as_of=as_of, timed=timed, kinds=kinds)
     # A day's dealings with an item first: buying a thing twice on one day is one visit.
     visits = nw.col(BOUGHT).max() if timed else nw.col(BOUGHT).sum()
     daily = rows.group_by(USER_ID, ITEM_ID, DAY).agg(
@@ -148,9 +149,12 @@ def pair_table(
         visits.alias(VISITS),
         nw.col(TIME).max().alias(LAST),
         nw.col(TIME).min().alias(FIRST),
+        *daily_contacts(kinds, timed=timed),
     )
-    faded = [_decayed(half_life, as_of=as_of, timed=timed) for half_life in half_lives]
-    named = {f"{DECAYED}{number}": value for number, value in enumerate(faded)}
+    named = {
+        f"{DECAYED}{number}": faded(VISITS, LAST, half_life, as_of=as_of, timed=timed)
+        for number, half_life in enumerate(half_lives)
+    } | faded_contacts(kinds, as_of=as_of, timed=timed)
     pairs = (
         daily.with_columns(**named)
         .group_by(USER_ID, ITEM_ID)
@@ -158,6 +162,7 @@ def pair_table(
             nw.col(WORTH, VISITS, *named).sum(),
             nw.col(LAST).max(),
             nw.col(FIRST).min(),
+            *summed_contacts(kinds),
         )
         .with_columns(from_fixed(WORTH), *[from_fixed(name) for name in named])
     )
@@ -165,16 +170,34 @@ def pair_table(
     return table
 
 
-def _decayed(half_life: float, *, as_of: int, timed: bool) -> nw.Expr:
-    visits = nw.col(VISITS).cast(nw.Float64)
-    if timed and math.isfinite(half_life):
-        faded = decay(age_in_days(as_of, of=LAST), half_life)
-        visits = nw.when(nw.col(VISITS) > 0).then(faded).otherwise(0.0)
-    return fixed(visits)
+def _rows(
+    events: nw.LazyFrame[Any],
+    config: InteractionsConfig,
+    *,
+    as_of: int,
+    timed: bool,
+    kinds: Sequence[str],
+) -> nw.LazyFrame[Any]:
+    """Say of each event what it is worth, whether it is a purchase, and which contact it is."""
+    bought = nw.col(EVENT).is_in(config.target) & (nw.col(QUANTITY).fill_null(1.0) > 0)
+    return events.filter(~nw.col(ITEM_ID).is_null()).select(
+        USER_ID,
+        ITEM_ID,
+        fixed(worth(config, as_of=as_of, timed=timed)).alias(WORTH),
+        bought.cast(nw.Int64).alias(BOUGHT),
+        (nw.col(TIME) // MICROSECONDS_PER_DAY if timed else nw.lit(0)).alias(DAY),
+        nw.when(bought).then(nw.col(TIME)).alias(TIME),
+        *contact_columns(kinds),
+    )
 
 
 def build_histories(
-    table: pd.DataFrame, users: Vocabulary, items: Vocabulary, *, as_of: int
+    table: pd.DataFrame,
+    users: Vocabulary,
+    items: Vocabulary,
+    *,
+    as_of: int,
+    kinds: Sequence[str] = (),
 ) -> Histories:
     """Index a pair table by `users` and `items`; pairs of others are left out.
 
@@ -186,6 +209,8 @@ def build_histories(
         The vocabularies the indices refer to.
     as_of
         Microseconds; the moment the table was made for.
+    kinds
+        The kinds of contact it was made with.
     """
     user_index = users.index_of(table[USER_ID])
     item_index = items.index_of(table[ITEM_ID])
@@ -200,19 +225,10 @@ def build_histories(
         len(items),
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         item_index[known][order],
-        _floats(rows[WORTH]),
-        _floats(rows[VISITS]),
+        floats(rows[WORTH]),
+        floats(rows[VISITS]),
         rows[names].to_numpy(dtype=np.float64).reshape(len(rows), len(names)),
-        _days_since(rows[LAST], as_of),
-        _days_since(rows[FIRST], as_of),
+        days_since(rows[LAST], as_of),
+        days_since(rows[FIRST], as_of),
+        contacts_of(rows, kinds, as_of=as_of),
     )
-
-
-def _floats(column: "pd.Series[Any]") -> Floats:
-    return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
-
-
-def _days_since(times: "pd.Series[Any]", as_of: int) -> Floats:
-    # Exact integer microseconds first: a float64 difference would lose none below 2^53, but an
-    # object column of missing values would not subtract at all.
-    return (as_of - _floats(times)) / MICROSECONDS_PER_DAY

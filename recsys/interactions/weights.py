@@ -1,6 +1,7 @@
 """What one event is worth: event weight × time decay × log2(1 + quantity)."""
 
 import math
+from collections.abc import Iterable
 
 import narwhals as nw
 from pydantic import Field, field_validator
@@ -11,6 +12,8 @@ from recsys.types import Config
 
 HALF_LIVES = (10.0, 20.0, 40.0, 80.0, 160.0, math.inf)
 """Days: how visits fade in a history, one column each; popularity and habit read them."""
+CONTACT_HALF_LIVES = (3.0, 20.0, math.inf)
+"""Days: how contacts with an item that are no purchase fade; most looks are soon forgotten."""
 FIXED_POINT = float(2**32)
 """Sums are taken over integers in this unit: the same whatever the order of the rows."""
 
@@ -40,6 +43,10 @@ class InteractionsConfig(Config):
         if value != "none":
             parse_days(value, what="half_life")
         return value
+
+    def contact_kinds(self, found: Iterable[str]) -> tuple[str, ...]:
+        """Return those of the event types `found` that are no success, in alphabetical order."""
+        return tuple(sorted(set(found) - set(self.target)))
 
     @property
     def largest_weight(self) -> float:
@@ -87,6 +94,29 @@ def worth(config: InteractionsConfig, *, as_of: int, timed: bool) -> nw.Expr:
     if timed and math.isfinite(config.half_life_days):
         value = value * decay(age_in_days(as_of), config.half_life_days)
     return value
+
+
+def faded(count: str, last: str, half_life: float, *, as_of: int, timed: bool) -> nw.Expr:
+    """Return what a day's events are still worth at `as_of`, in fixed point.
+
+    Parameters
+    ----------
+    count
+        Column with the number of events on the day.
+    last
+        Column with the time of the last of them.
+    half_life
+        Days; infinite = nothing fades.
+    as_of
+        Microseconds.
+    timed
+        Without times nothing fades.
+    """
+    value = nw.col(count).cast(nw.Float64)
+    if timed and math.isfinite(half_life):
+        left = decay(age_in_days(as_of, of=last), half_life)
+        value = nw.when(nw.col(count) > 0).then(left).otherwise(0.0)
+    return fixed(value)
 
 
 def fixed(value: nw.Expr) -> nw.Expr:

@@ -13,21 +13,21 @@ from recsys.interactions import HALF_LIVES
 from recsys.models import Habit
 from recsys.models.habit import (
     CATEGORY_SHRINKAGE,
+    N_PLAIN,
     PACE_SHRINKAGE,
     RATE_SHRINKAGE,
-    RIDGE,
     _crossed_rates,
-    _logistic,
     category_paces,
     fit_habit,
     own_pace,
     pair_features,
     repeat_rates,
 )
+from recsys.models.logistic import RIDGE, logistic
 
 N_ITEMS = 12
 GROUPS = np.repeat([0, 1, 2], 4)
-N_FEATURES = 3 + 2 * len(HALF_LIVES)
+N_FEATURES = N_PLAIN + 2 * len(HALF_LIVES)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def penalised(coefficients, features, label):
 
 def test_the_gradient_is_zero_at_the_solution(problem):
     features, label = problem
-    found = _logistic(features, label)
+    found = logistic(features, label)
     surplus = special.expit(found[0] + features @ found[1:]) - label
     spread = features.std(axis=0)
     slopes = ((features - features.mean(axis=0)) / spread).T @ surplus + RIDGE * found[1:] * spread
@@ -86,7 +86,7 @@ def test_another_optimiser_from_another_start_finds_the_same(problem):
         method="Powell",
         options={"xtol": 1e-10, "ftol": 1e-14},
     )
-    found = _logistic(features, label)
+    found = logistic(features, label)
     best = penalised(found, features, label)
     assert best == pytest.approx(other.fun, rel=1e-8)
     np.testing.assert_allclose(found[1:] * scale[1:], other.x[1:], atol=1e-3)
@@ -94,7 +94,7 @@ def test_another_optimiser_from_another_start_finds_the_same(problem):
 
 def test_perturbed_coefficients_are_worse(problem):
     features, label = problem
-    found = _logistic(features, label)
+    found = logistic(features, label)
     best = penalised(found, features, label)
     spread = np.asarray([1.0, *features.std(axis=0)])
     rng = np.random.default_rng(3)
@@ -155,7 +155,55 @@ def test_features_are_as_documented(make_histories, bought):
     faded = [0.5 ** (4 / h) + 0.5 ** (24 / h) for h in HALF_LIVES]
     scalars = [math.log(2), math.log(4 / own + 0.05), math.log1p(4)]
     expected = [*scalars, *np.log1p(faded), *np.log(np.asarray(faded) + 0.01)]
-    np.testing.assert_allclose(row, expected)
+    np.testing.assert_allclose(row[: len(expected)], expected)
+
+
+def test_features_of_the_whole_history_are_as_documented(make_histories, bought):
+    # Last purchases 4 and 9 days ago: two days, two items, 20 days from first to last.
+    user = {0: bought((4.0, 24.0)), 3: bought((9.5, 14.0)), 5: bought((4.2,)), 7: bought(())}
+    histories = make_histories([user], N_ITEMS)
+    rate, pace = np.full(N_ITEMS, 2.0), np.full(N_ITEMS, 10.0)
+    rows = pair_features(histories, slice(None), rate, pace)[:, 3 + 2 * len(HALF_LIVES) :]
+    days, share = math.log(2), math.log(2 / 2)
+    whole = [days, math.log(21), math.log(3), math.log(5), math.log(27 / 2)]
+    phase = math.log(4 / ((20 + PACE_SHRINKAGE * 10) / (1 + PACE_SHRINKAGE)) + 0.05)
+    both = [math.log(2) * days, math.log(3) * days, phase * days, math.log(2) * share]
+    np.testing.assert_allclose(rows[0], [*whole, *both])
+    np.testing.assert_allclose(rows[:, :5], [whole] * 4)
+
+
+def test_in_a_short_history_the_rate_tells_more(make_histories, bought):
+    """One basket: nothing but the rate tells her items apart; twenty: what she bought often."""
+    rng = np.random.default_rng(5)
+    favourite = {user: rng.choice(N_ITEMS, 4, replace=False) for user in range(300)}
+    short = [{int(i): bought((5.0,)) for i in favourite[u]} for u in range(150)]
+    ages = np.arange(1.0, 61.0, 3.0)
+    long = [
+        {i: bought(tuple(ages if i in favourite[u] else ages[:: 10 + i])) for i in range(N_ITEMS)}
+        for u in range(150, 300)
+    ]
+    histories = make_histories([*short, *long], N_ITEMS)
+    staple, own = histories.items < 4, histories.visits > 10
+    is_short = histories.user_index < 150
+    odds = np.where(is_short, 3.0 * staple - 2.0, 3.0 * own - 2.0)
+    label = rng.random(len(odds)) < special.expit(odds)
+    terms = fit_habit(histories, label, GROUPS, HALF_LIVES).terms(histories)
+    for part, right in ((is_short, staple), (~is_short, own)):
+        assert terms[part & right].mean() > 1.5 * terms[part & ~right].mean()
+
+
+def test_a_second_window_adds_to_what_is_learnt(histories, again):
+    once = fit_habit(histories, again, GROUPS, HALF_LIVES)
+    turned = fit_habit(histories, again, GROUPS, HALF_LIVES, [(histories, ~again)])
+    same = fit_habit(histories, again, GROUPS, HALF_LIVES, [(histories, again)])
+    # What one window says and the other denies is not known.
+    bought = histories.visits > 0
+    assert turned.terms(histories)[bought].std() < 0.5 * once.terms(histories)[bought].std()
+    # The same evidence twice: the ridge counts for half.
+    terms = [habit.terms(histories) for habit in (once, same)]
+    assert np.corrcoef(*terms)[0, 1] > 0.99
+    assert (once.rate == same.rate).all()
+    assert once.mean == same.mean
 
 
 # The terms
