@@ -46,7 +46,7 @@ from scipy import sparse
 from recsys.events.schema import EVENT, ITEM_ID, QUANTITY, TIME, USER_ID
 from recsys.interactions import InteractionsConfig, build_histories, hold_out, pair_table
 from recsys.metrics import Metric, hit_matrix, ndcg, recall
-from recsys.models.als import factorise
+from recsys.models.als import confidence_slope, factorise
 from recsys.models.config import ModelConfig
 from recsys.models.fit import support
 from recsys.models.fold_in import confidence, fit_fold_in
@@ -239,9 +239,9 @@ def interactions(shop: Shop, events: pd.DataFrame, weights: dict[str, float]) ->
 def als(worth: UserItems, asked: Indices, seed: int) -> Floats:
     """Score by ALS with default settings and a fold-in around the mean user."""
     config = ModelConfig(seed=seed)
-    weights = worth.copy()
-    weights.data = confidence(worth.data, config.alpha)
     supported = support(worth) >= InteractionsConfig().min_item_users
+    weights = worth.copy()
+    weights.data = confidence(worth.data, confidence_slope(worth, supported, config.alpha))
     nobody = sparse.csr_matrix((worth.shape[0], 0))
     fold_in = fit_fold_in(factorise(weights, supported, config), supported, nobody, [])
     vectors = np.stack(

@@ -7,12 +7,15 @@ process that only serves never loads `implicit`.
 from recsys.models.config import ModelConfig
 from recsys.models.fold_in import CENTRES, Centre, FoldIn, confidence
 from recsys.models.habit import Habit
-from recsys.models.model import ALS, HABIT, POPULARITY, PRIOR, Model, model_from
+from recsys.models.model import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, Model, model_from
+from recsys.models.neighbours import Neighbours
+from recsys.models.sparse import Sparse
 
 __all__ = [
     "ALS",
     "CENTRES",
     "HABIT",
+    "NEIGHBOURS",
     "POPULARITY",
     "PRIOR",
     "Centre",
@@ -20,6 +23,8 @@ __all__ = [
     "Habit",
     "Model",
     "ModelConfig",
+    "Neighbours",
+    "Sparse",
     "confidence",
     "model_from",
 ]

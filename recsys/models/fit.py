@@ -1,28 +1,41 @@
 """Fit every signal on one set of histories; training only, since it loads `implicit`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from recsys.interactions import HALF_LIVES, Catalogue, Histories, InteractionsConfig
-from recsys.models.als import factorise
+from recsys.models.als import confidence_slope, factorise
 from recsys.models.config import ModelConfig
-from recsys.models.fold_in import FoldIn, confidence, fit_fold_in
+from recsys.models.fold_in import Factorisation, FoldIn, confidence, fit_fold_in
 from recsys.models.groups import with_group_factors
 from recsys.models.habit import fit_habit
 from recsys.models.model import Model
+from recsys.models.neighbours import fit_neighbours
 from recsys.models.popularity import log_popularity
-from recsys.models.priors import fit_prior
-from recsys.segments import Memberships, Reference, columns_of
+from recsys.models.priors import Prior, Support, fit_prior
+from recsys.segments import Axis, Memberships, Reference, columns_of
+from recsys.segments.axes.combine import PARENTS, CombineConfig
+from recsys.segments.memberships import in_order
 from recsys.types import Factors, Flags, Floats, Indices, UserItems
 
 
 class Past(NamedTuple):
-    """An earlier window that shows what is bought again: histories, and which pairs came back."""
+    """Earlier windows that show what is bought again: histories, and which pairs came back.
+
+    Attributes
+    ----------
+    histories, bought_next
+        Of the newest window; without times it is not known what came back.
+    earlier
+        Of those before it.
+    """
 
     histories: Histories
     bought_next: Flags | None
+    earlier: tuple[tuple[Histories, Flags], ...] = ()
 
 
 def fit_model(
@@ -66,15 +79,22 @@ def fit_model(
     positive = _positive(user_items)
     supported = support(positive) >= interactions.min_item_users
     _, groups = np.unique(catalogue.category, return_inverse=True)
-    fold_in = _fit_fold_in(user_items, supported, memberships, config, threads, on_sweep)
-    lifts, kappa = _fit_priors(positive, memberships, supported, groups)
+    slope = confidence_slope(user_items, supported, config.alpha)
+    weights = user_items.copy()
+    weights.data = confidence(user_items.data, slope)
+    fold_in = _fit_fold_in(weights, supported, memberships, config, threads, on_sweep)
+    lifts, kappa = _fit_priors(
+        positive, memberships, Support(supported, groups, config.kappa_scale)
+    )
     visits = histories.decayed_visits[:, HALF_LIVES.index(popularity_half_life)]
     popular = log_popularity(histories.items, visits, len(catalogue.items))
     return Model(
         catalogue=catalogue,
         columns=_columns(fold_in, groups, lifts, popular),
         fold_in=fold_in,
-        habit=fit_habit(past.histories, past.bought_next, groups, HALF_LIVES),
+        slope=slope,
+        habit=fit_habit(*past[:2], groups, HALF_LIVES, past.earlier),
+        neighbours=fit_neighbours(positive, supported, config.neighbours, threads=threads),
         axes=memberships.axes,
         reference=reference,
         kappa=kappa,
@@ -83,6 +103,35 @@ def fit_model(
         config=config,
         timed=timed,
     )
+
+
+def with_memberships(
+    model: Model, memberships: Memberships, histories: Histories, factors: Factorisation
+) -> Model:
+    """Return the model that other memberships of the same users would have led to.
+
+    Factors, habit, neighbours and popularity depend on no membership and stay as they are.
+
+    Parameters
+    ----------
+    model
+        Fitted on `histories`.
+    memberships
+        Of the same users.
+    histories
+        What the priors are learnt from.
+    factors
+        Those of the model, with the users', whom a model does not keep.
+    """
+    supported = model.fold_in.supported
+    _, groups = np.unique(model.catalogue.category, return_inverse=True)
+    beside = Support(supported, groups, model.config.kappa_scale)
+    lifts, kappa = _fit_priors(_positive(histories.user_items()), memberships, beside)
+    segments = list(columns_of(memberships.axes).values())
+    fold_in = fit_fold_in(factors, supported, memberships.matrix, segments)
+    popular = model.columns[:, -1].astype(np.float64)
+    columns = _columns(fold_in, groups, lifts, popular)
+    return replace(model, columns=columns, fold_in=fold_in, axes=memberships.axes, kappa=kappa)
 
 
 def support(positive: UserItems) -> Indices:
@@ -98,30 +147,39 @@ def _positive(user_items: UserItems) -> UserItems:
 
 
 def _fit_fold_in(
-    user_items: UserItems,
+    weights: UserItems,
     supported: Flags,
     memberships: Memberships,
     config: ModelConfig,
     threads: int,
     on_sweep: Callable[[], None],
 ) -> FoldIn:
-    weights = user_items.copy()
-    weights.data = confidence(user_items.data, config.alpha)
     learnt = factorise(weights, supported, config, threads=threads, on_sweep=on_sweep)
     axes = list(columns_of(memberships.axes).values())
     return fit_fold_in(learnt, supported, memberships.matrix, axes)
 
 
 def _fit_priors(
-    positive: UserItems, memberships: Memberships, supported: Flags, groups: Indices
+    positive: UserItems, memberships: Memberships, support: Support
 ) -> tuple[Floats, dict[str, float | None]]:
-    lifts = [np.empty((0, positive.shape[1]))]
-    kappa: dict[str, float | None] = {}
-    for axis in memberships.axes:
-        prior = fit_prior(positive, memberships.of(axis.name), supported, groups)
-        lifts.append(prior.lifts)
-        kappa[axis.name] = prior.kappa if np.isfinite(prior.kappa) else None
-    return np.vstack(lifts), kappa
+    found: dict[str, Prior] = {}
+    axes = {axis.name: axis for axis in memberships.axes}
+    for name in in_order({name: axis.config for name, axis in axes.items()}):
+        parents = _parents(axes, axes[name], found)
+        found[name] = fit_prior(positive, memberships.of(name), support, parents)
+    lifts = [np.empty((0, positive.shape[1])), *(found[name].lifts for name in axes)]
+    kappa = {name: found[name].kappa for name in axes}
+    return np.vstack(lifts), {name: k if np.isfinite(k) else None for name, k in kappa.items()}
+
+
+def _parents(axes: Mapping[str, Axis], axis: Axis, found: Mapping[str, Prior]) -> Floats | None:
+    """Return what the segments of a combined axis are shrunk to: those of its first axis."""
+    if not isinstance(axis.config, CombineConfig):
+        return None
+    first = axis.config.axes[0]
+    place = {segment: number for number, segment in enumerate(axes[first].segments)}
+    rows = [place[axis.fit.learnt[PARENTS][segment][0]] for segment in axis.segments]
+    return found[first].lifts[rows]
 
 
 def _columns(fold_in: FoldIn, groups: Indices, lifts: Floats, popular: Floats) -> Factors:

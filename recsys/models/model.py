@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from recsys.interactions import Catalogue, InteractionsConfig
 from recsys.models.config import ModelConfig
+from recsys.models.evidence import Evidence
 from recsys.models.fold_in import FoldIn
 from recsys.models.habit import Habit
+from recsys.models.neighbours import Neighbours
 from recsys.segments import Axis, Reference, columns_of
 from recsys.types import Factors
 from recsys.vocabulary import Vocabulary
@@ -20,6 +22,7 @@ from recsys.vocabulary import Vocabulary
 ALS = "als"
 POPULARITY = "popularity"
 HABIT = "habit"
+NEIGHBOURS = "neighbours"
 PRIOR = "prior:"
 COLUMN = "column_"
 
@@ -39,8 +42,12 @@ class Model:
         shape ``(n_items, d + n_segments + 1)``; see `blocks`.
     fold_in
         Makes a user's vector.
+    slope
+        What `confidence` takes: how much more a known pair weighs.
     habit
         Makes a user's own-item terms.
+    neighbours
+        The items close to each item.
     axes
         Cut points of every axis, in column order.
     reference
@@ -58,7 +65,9 @@ class Model:
     catalogue: Catalogue
     columns: Factors
     fold_in: FoldIn
+    slope: float
     habit: Habit
+    neighbours: Neighbours
     axes: tuple[Axis, ...]
     reference: Reference
     kappa: dict[str, float | None]
@@ -66,6 +75,11 @@ class Model:
     interactions: InteractionsConfig
     config: ModelConfig
     timed: bool
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The contacts besides purchases that the model reads."""
+        return self.habit.evidence.kinds
 
     @property
     def items(self) -> Vocabulary:
@@ -94,9 +108,14 @@ class Model:
         return np.asarray(np.abs(self.columns).max(axis=0, initial=0.0))
 
     @property
+    def sparse(self) -> tuple[str, ...]:
+        """The signals of a user's own history."""
+        return HABIT, NEIGHBOURS
+
+    @property
     def signals(self) -> tuple[str, ...]:
         """Every signal this model has, in the fixed order of the score's terms."""
-        return (*self.blocks, HABIT)
+        return (*self.blocks, *self.sparse)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return every array by the name it has in a bundle."""
@@ -118,6 +137,9 @@ class Model:
             "repeat_pace": self.habit.pace,
             "repeat_coefficients": self.habit.coefficients,
             "rebought": self.habit.rebought,
+            "neighbour_starts": self.neighbours.indptr,
+            "neighbour_items": self.neighbours.indices,
+            "neighbour_values": self.neighbours.data,
             **text,
         }
 
@@ -129,7 +151,9 @@ class Model:
             "own_brands": list(self.reference.own_brands),
             "kappa": self.kappa,
             "popularity_half_life": _finite(self.popularity_half_life),
+            "slope": self.slope,
             "repeat_mean": self.habit.mean,
+            "evidence": asdict(self.habit.evidence),
             "interactions": self.interactions.model_dump(mode="json"),
             "model": self.config.model_dump(mode="json"),
             "timed": self.timed,
@@ -149,7 +173,11 @@ def model_from(arrays: Arrays, learnt: Mapping[str, Any]) -> Model:
         catalogue=Catalogue(items, arrays["item_available"], text),
         columns=arrays["item_columns"],
         fold_in=_fold_in_from(arrays, d),
+        slope=float(learnt["slope"]),
         habit=_habit_from(arrays, learnt),
+        neighbours=Neighbours(
+            arrays["neighbour_starts"], arrays["neighbour_items"], arrays["neighbour_values"]
+        ),
         axes=tuple(Axis.model_validate(axis) for axis in learnt["axes"]),
         reference=_reference_from(arrays, learnt),
         kappa=dict(learnt["kappa"]),
@@ -189,6 +217,7 @@ def _habit_from(arrays: Arrays, learnt: Mapping[str, Any]) -> Habit:
         arrays["rebought"],
         arrays["repeat_coefficients"],
         float(learnt["repeat_mean"]),
+        Evidence(**{**learnt["evidence"], "kinds": tuple(learnt["evidence"]["kinds"])}),
     )
 
 

@@ -23,14 +23,36 @@ class Prior(NamedTuple):
     kappa: float
 
 
-def fit_prior(pairs: UserItems, membership: Membership, supported: Flags, groups: Indices) -> Prior:
+class Support(NamedTuple):
+    """What every axis' prior is estimated beside.
+
+    Attributes
+    ----------
+    supported
+        Items that have a lift of their own; the others take their group's, shape ``(n_items,)``.
+    groups
+        Group of each item, shape ``(n_items,)``.
+    kappa_scale
+        What the estimated κ is multiplied by.
+    """
+
+    supported: Flags
+    groups: Indices
+    kappa_scale: float = 1.0
+
+
+def fit_prior(
+    pairs: UserItems, membership: Membership, support: Support, parents: Floats | None = None
+) -> Prior:
     """Estimate the lifts of an axis' segments.
 
-    ``L_gi = log((n_gi + κ) / (E_gi + κ))`` with ``n_gi = Σ_{users of i} m_ug``,
-    ``E_gi = N_g n_i / N``, and ``κ = ΣE² / Σ((n − E)² − V)`` by moments over all g, i, where
+    ``L_gi = L_parent,i + log((n_gi + κ) / (E_gi + κ))`` with ``n_gi = Σ_{users of i} m_ug``,
+    ``E_gi = N_g q_i e^{L_parent,i} / Σ_j q_j e^{L_parent,j}``, ``q_i = n_i / N``, and
+    ``κ = ΣE² / Σ((n − E)² − V)`` by moments over all g, i, where
     ``V_gi = n_i (M_g/N − (N_g/N)²)`` is what chance alone would do: ``n_i`` users of item i, ``N``
     pairs, ``N_g`` the segment's share of them, ``M_g = Σ_pairs m_ug²``. An axis with no more
-    spread than chance has κ = ∞ and lifts of 0 (Gamma–Poisson: `reference/methods.md` §2.7).
+    spread than chance has κ = ∞ and the lifts of its parents (Gamma–Poisson:
+    `reference/methods.md` §2.7).
 
     Parameters
     ----------
@@ -38,10 +60,10 @@ def fit_prior(pairs: UserItems, membership: Membership, supported: Flags, groups
         Distinct pairs with a positive interaction, any values, shape ``(n_users, n_items)``.
     membership
         Shape ``(n_users, n_segments)``.
-    supported
-        Items that have a lift of their own; the others take their group's.
-    groups
-        Group of each item.
+    support
+        Which items have lifts of their own.
+    parents
+        The lifts each segment is shrunk to, shape ``(n_segments, n_items)``; by default 0.
     """
     binary = pairs.copy()
     binary.data = np.ones_like(binary.data, dtype=np.float64)
@@ -51,10 +73,17 @@ def fit_prior(pairs: UserItems, membership: Membership, supported: Flags, groups
     total = max(users.sum(), 1.0)
     mass = np.asarray(membership.T @ per_user)
     squared = np.asarray(membership.power(2).T @ per_user)
-    expected = np.outer(mass / total, users)
+    above = np.zeros_like(observed) if parents is None else parents
+    expected = mass[:, np.newaxis] * _tilted(users / total, above)
     chance = np.outer(squared / total - (mass / total) ** 2, users)
-    kappa = _kappa(observed, expected, chance)
-    return Prior(_lifts(observed, expected, kappa, supported, groups), kappa)
+    kappa = support.kappa_scale * _kappa(observed, expected, chance)
+    return Prior(above + _lifts(observed, expected, kappa, support), kappa)
+
+
+def _tilted(shares: Floats, lifts: Floats) -> Floats:
+    """Return what a segment with the lifts of its parent would buy, rows summing to 1."""
+    tilted = shares * np.exp(lifts)
+    return np.asarray(tilted / np.maximum(tilted.sum(axis=1, keepdims=True), 1e-300))
 
 
 def _kappa(observed: Floats, expected: Floats, chance: Floats) -> float:
@@ -62,11 +91,10 @@ def _kappa(observed: Floats, expected: Floats, chance: Floats) -> float:
     return float((expected**2).sum() / excess) if excess > 0 else np.inf
 
 
-def _lifts(
-    observed: Floats, expected: Floats, kappa: float, supported: Flags, groups: Indices
-) -> Floats:
+def _lifts(observed: Floats, expected: Floats, kappa: float, support: Support) -> Floats:
     if not np.isfinite(kappa):
         return np.zeros_like(observed)
+    supported, groups = support.supported, support.groups
     lifts = np.log((observed + kappa) / (expected + kappa))
     own = np.flatnonzero(supported)
     n_groups = int(groups.max(initial=-1)) + 1

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from recsys.errors import DataError
 from recsys.metrics import hit_matrix, ndcg
 from recsys.models.popularity import log_popularity
-from recsys.models.priors import Prior, fit_prior
+from recsys.models.priors import Prior, Support, fit_prior
 from recsys.random import generator
 from recsys.statistics import Interval, mean_interval
 from recsys.types import Config, Factors, Flags, Floats, Indices, Membership, UserItems
@@ -228,7 +228,7 @@ def axis_worth(
     _check(membership, evidence)
     asked = _ask(evidence)
     weights = membership[asked.users].toarray()
-    prior = fit_prior(evidence.pairs, membership, evidence.supported, evidence.groups)
+    prior = fit_prior(evidence.pairs, membership, _support(evidence))
     popular, own = _both_ndcg(prior, weights, asked, settings)
     likelihood = _log_likelihood_gains(prior, weights, asked)
     gains = Gains(asked.users, _known(weights), likelihood, own - popular)
@@ -287,6 +287,10 @@ def _ask(evidence: Evidence) -> _Asked:
     items, n_items = evidence.pairs.indices.astype(np.int64), evidence.pairs.shape[1]
     popular = log_popularity(items, np.ones(len(items)), n_items)
     return _Asked(users, targets, sparse.csr_matrix(evidence.pairs[users]), popular)
+
+
+def _support(evidence: Evidence) -> Support:
+    return Support(evidence.supported, evidence.groups)
 
 
 def _known(weights: Floats) -> Flags:
@@ -384,7 +388,7 @@ def _placebo_gains(
     for number in range(settings.placebos):
         deal = generator(settings.seed, "placebo", str(number)).permutation(membership.shape[0])
         dealt = membership[deal]
-        prior = fit_prior(evidence.pairs, dealt, evidence.supported, evidence.groups)
+        prior = fit_prior(evidence.pairs, dealt, _support(evidence))
         yield _mean(_log_likelihood_gains(prior, dealt[judged.users].toarray(), judged))
 
 

@@ -10,11 +10,13 @@ import pytest
 from scipy import sparse
 
 from recsys.interactions import HALF_LIVES, Catalogue, InteractionsConfig
-from recsys.models import ALS, HABIT, POPULARITY, PRIOR, ModelConfig, model_from
+from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, ModelConfig, model_from, priors
+from recsys.models.als import confidence_slope
 from recsys.models.fit import Past, fit_model, support
 from recsys.models.groups import group_means
+from recsys.models.neighbours import NeighboursConfig, fit_neighbours
 from recsys.models.popularity import log_popularity
-from recsys.models.priors import fit_prior
+from recsys.models.priors import Support, fit_prior
 from recsys.segments import Axis, AxisFit, Memberships, Reference
 from recsys.vocabulary import Vocabulary
 
@@ -78,7 +80,8 @@ def positive(histories):
 
 def test_signals_stand_in_the_fixed_order(model):
     sides, tastes = PRIOR + "side", PRIOR + "taste"
-    assert model.signals == (ALS, POPULARITY, sides, tastes, HABIT)
+    assert model.signals == (ALS, POPULARITY, sides, tastes, HABIT, NEIGHBOURS)
+    assert model.sparse == (HABIT, NEIGHBOURS)
     assert model.blocks == {
         ALS: slice(0, D),
         POPULARITY: slice(D + 5, D + 6),
@@ -99,10 +102,50 @@ def test_lifts_are_those_of_each_axis(model, histories, memberships):
     supported = model.fold_in.supported
     _, groups = np.unique(model.catalogue.category, return_inverse=True)
     for name in ("side", "taste"):
-        prior = fit_prior(positive(histories), memberships.of(name), supported, groups)
+        beside = Support(supported, groups)
+        prior = fit_prior(positive(histories), memberships.of(name), beside)
         block = model.columns[:, model.blocks[PRIOR + name]]
         np.testing.assert_array_equal(block, prior.lifts.T.astype(np.float32))
         assert model.kappa[name] == (prior.kappa if math.isfinite(prior.kappa) else None)
+
+
+@pytest.mark.parametrize("kappa", [0.5, 20.0])
+def test_a_buyer_inside_instead_of_outside_never_lowers_the_lift(histories, kappa):
+    """Through the whole estimate, at a fixed κ: one purchase moves from a user to another."""
+    beside = Support(np.ones(N_ITEMS, dtype=bool), GROUPS)
+    inside = np.arange(N_USERS) % 3 == 0
+    membership = sparse.csr_matrix(np.column_stack([inside, ~inside]).astype(np.float64))
+    pairs = positive(histories).toarray() > 0
+
+    def lifts(bought):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(priors, "_kappa", lambda *_: kappa)
+            return fit_prior(sparse.csr_matrix(bought * 1.0), membership, beside).lifts
+
+    before = lifts(pairs)
+    moved = 0
+    for item in range(N_ITEMS):
+        outsiders = np.flatnonzero(~inside & pairs[:, item])
+        insiders = np.flatnonzero(inside & ~pairs[:, item])
+        if len(outsiders) and len(insiders):
+            other = pairs.copy()
+            other[outsiders[0], item], other[insiders[0], item] = False, True
+            after = lifts(other)
+            assert after[0, item] > before[0, item]
+            assert after[1, item] < before[1, item]
+            moved += 1
+    assert moved > 10
+
+
+def test_the_other_parts_are_fitted_on_the_same_histories(model, histories):
+    items, config = histories.user_items(), NeighboursConfig()
+    near = fit_neighbours(positive(histories), model.fold_in.supported, config, threads=1)
+    np.testing.assert_array_equal(model.neighbours.indptr, near.indptr)
+    np.testing.assert_array_equal(model.neighbours.indices, near.indices)
+    np.testing.assert_array_equal(model.neighbours.data, near.data)
+    slope = confidence_slope(items, model.fold_in.supported, model.config.alpha)
+    assert model.slope == slope > 0
+    assert model.kinds == ()  # nothing but purchases is known
 
 
 def test_support_is_the_number_of_users_who_like_an_item(model, histories):
@@ -168,6 +211,9 @@ def test_a_model_read_back_folds_in_and_knows_habits_to_the_last_bit(model, hist
         other = again.fold_in.user_vector(history, weight, centre, around, 1.0)
         np.testing.assert_array_equal(other, vector)
     np.testing.assert_array_equal(again.habit.terms(histories), model.habit.terms(histories))
+    near = model.neighbours.terms(history, np.ones(N_ITEMS))
+    for values, others in zip(again.neighbours.terms(history, np.ones(N_ITEMS)), near, strict=True):
+        np.testing.assert_array_equal(values, others)
 
 
 def test_no_decay_and_a_silent_axis_survive_json(model):

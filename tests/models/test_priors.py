@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from recsys.models.priors import _lifts, fit_prior
+from recsys.models.priors import Support, _lifts, fit_prior
 
 N_USERS, N_ITEMS = 30, 8
 GROUPS = np.asarray([0, 0, 0, 1, 1, 1, 2, 2])
@@ -49,7 +49,7 @@ def slow_oracle(pairs, membership):
 
 
 def fitted(pairs, membership, supported=EVERY):
-    return fit_prior(pairs, sparse.csr_matrix(membership), supported, GROUPS)
+    return fit_prior(pairs, sparse.csr_matrix(membership), Support(supported, GROUPS))
 
 
 @pytest.mark.parametrize("soft", [True, False])
@@ -129,7 +129,7 @@ def test_a_buyer_inside_instead_of_outside_never_lowers_the_lift(seed, soft, kap
 def lifts_at(dense, membership, kappa):
     n = membership.T @ dense
     e = np.outer(n.sum(axis=1), dense.sum(axis=0)) / dense.sum()
-    return _lifts(n, e, kappa, EVERY, GROUPS)
+    return _lifts(n, e, kappa, Support(EVERY, GROUPS))
 
 
 # Items without support

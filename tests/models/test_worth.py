@@ -12,7 +12,7 @@ from scipy import sparse
 
 from recsys.errors import DataError
 from recsys.models import worth as module
-from recsys.models.priors import fit_prior
+from recsys.models.priors import Support, fit_prior
 from recsys.models.worth import Evidence, Worth, WorthSettings, axis_worth
 from recsys.random import generator
 from recsys.segments.axis import one_hot
@@ -54,7 +54,7 @@ def softened(codes, n_segments, seed):
 
 def slow_gains(evidence, membership):
     """The formula as it is written, user by user and item by item."""
-    lifts, _ = fit_prior(evidence.pairs, membership, evidence.supported, evidence.groups)
+    lifts, _ = fit_prior(evidence.pairs, membership, Support(evidence.supported, evidence.groups))
     counts = [1.0 + (evidence.pairs[:, [i]] != 0).sum() for i in range(evidence.pairs.shape[1])]
     p = [count / sum(counts) for count in counts]
     gains = {}
@@ -98,7 +98,8 @@ def test_ndcg_is_that_of_sorted_scores(soft, hide_known):
     membership = softened(codes, 4, 4) if soft else one_hot(codes, 4)
     options = WorthSettings(placebos=1, k=5, hide_known=hide_known)
     gains, worth = axis_worth("age", membership, evidence, options)
-    lifts = fit_prior(evidence.pairs, membership, evidence.supported, evidence.groups).lifts
+    support = Support(evidence.supported, evidence.groups)
+    lifts = fit_prior(evidence.pairs, membership, support).lifts
     counts = np.asarray((evidence.pairs != 0).sum(axis=0)).ravel() + 1
     popular, prior = [], []
     for user in gains.users:
