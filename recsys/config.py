@@ -13,7 +13,7 @@ from recsys.evaluation.config import EvaluationConfig
 from recsys.events.config import FILES, DataConfig
 from recsys.interactions import InteractionsConfig
 from recsys.models import ModelConfig
-from recsys.ranking import BUILT_IN, Recipe, Variant, variants
+from recsys.ranking import BUILT_IN, Recipe, Variant, Wording, variants
 from recsys.segments import KINDS, AxisConfig
 from recsys.segments.presets import Expanded, expand, preset_names
 from recsys.state import StateConfig
@@ -30,6 +30,7 @@ class ServiceConfig(Config):
     """The ``[service]`` table of the config."""
 
     default_variant: str = Field("segment_aware", description="the variant of a plain request")
+    reasons: Wording = Field(Wording(), description="the words of reasons, and what they may tell")
 
 
 class RecsysConfig(Config):
@@ -48,11 +49,21 @@ class RecsysConfig(Config):
     @model_validator(mode="after")
     def _names_fit(self) -> "RecsysConfig":
         known = {**BUILT_IN, **self.variants}
+        try:
+            variants(self.variants)
+        except ConfigError as error:
+            # To pydantic a ValueError is a problem of this file, which a ConfigError is not.
+            raise ValueError(str(error)) from error
         if self.service.default_variant not in known:
             name = self.service.default_variant
             raise ValueError(
                 f"[service] default_variant = {name!r} is no variant{nearest(name, known)}"
             )
+        for name in self.service.reasons.tell or ():
+            if name not in self.segments:
+                raise ValueError(
+                    f"[service.reasons] tell = {name!r} is no axis{nearest(name, self.segments)}"
+                )
         for name in self.segments:
             if not name.isidentifier() or name != name.lower():
                 raise ValueError(
@@ -218,14 +229,24 @@ def _explain(problem: Any) -> str:
     if kind in NO_TABLE:
         return f"{_table(place[:-1])} {place[-1]} = {value!r} is no table"
     if kind == "union_tag_not_found":
-        return f"{_table(place)} 'kind' is missing; known are {', '.join(KINDS)}"
+        return f"{_table(place)} 'kind' is missing; known are {_kinds(place, steps)}"
     if kind == "union_tag_invalid":
         tag = problem["ctx"]["tag"]
-        return f"{_table(place)} kind = {tag!r} is no kind of axis{nearest(tag, KINDS)}"
+        if place[0] == "segments":
+            return f"{_table(place)} kind = {tag!r} is no kind of axis{nearest(tag, KINDS)}"
+        return f"{_table(place)} kind = {tag!r} is none of {problem['ctx']['expected_tags']}"
     message = problem["msg"].removeprefix("Value error, ")
     if isinstance(value, Mapping):
         return f"{_table(place)} {message}" if place else str(message)
     return f"{_table(place[:-1])} {place[-1]} = {value!r}: {message}"
+
+
+def _kinds(place: list[str], steps: Iterable[str | int]) -> str:
+    """Return the kinds a table may be of: pydantic does not list them where there is none."""
+    if place[0] == "segments":
+        return ", ".join(KINDS)
+    mapping = _walk(steps)[1].get("discriminator", {}).get("mapping", {})
+    return ", ".join(repr(kind) for kind in mapping)
 
 
 def _table(place: list[str]) -> str:
@@ -237,6 +258,12 @@ def _place(steps: Iterable[str | int]) -> tuple[list[str], list[str]]:
 
     The others are pydantic's own: which member of a union it tried.
     """
+    place, node = _walk(steps)
+    return place, list(node.get("properties", {}))
+
+
+def _walk(steps: Iterable[str | int]) -> tuple[list[str], dict[str, Any]]:
+    """Return the steps that the file has, and the schema of what they lead to."""
     schema = RecsysConfig.model_json_schema()
     node, place = schema, []
     for step in steps:
@@ -245,7 +272,7 @@ def _place(steps: Iterable[str | int]) -> tuple[list[str], list[str]]:
             place.append(str(step))
         tagged = node.get("discriminator", {}).get("mapping", {}).get(step)
         node = _resolved(inside or ({"$ref": tagged} if tagged else node), schema)
-    return place, list(node.get("properties", {}))
+    return place, node
 
 
 def _inside(node: dict[str, Any], step: str | int, schema: dict[str, Any]) -> Any:

@@ -70,11 +70,6 @@ column = "age"
 [segments.interest]
 kind = "interest"
 
-[model]
-# Chosen on November, before the cut: this shop sells the same things to everybody.
-alpha = 1.0
-regularization = 10.0
-
 [evaluation]
 cut = "2017-12-01"
 test_window = "31d"

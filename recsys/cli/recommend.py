@@ -66,7 +66,7 @@ def recommend(
         state,
         wanted,
         chosen,
-        Request(k=k),
+        Request(k=k, as_of=at),
         as_of=at,
         history=further,
         progress=progress_bar,

@@ -16,10 +16,10 @@ from recsys.cli.options import (
     store_of,
 )
 from recsys.cli.output import Format, print_json, print_table, progress_bar, say
-from recsys.models import PRIOR
 from recsys.pipelines.ingest import open_shop
 from recsys.pipelines.publish import fill_state, publish
 from recsys.pipelines.train import Trained, fit
+from recsys.ranking.blend import KNOTS
 
 
 def train(
@@ -50,17 +50,17 @@ def train(
 
 
 def print_weights(trained: Trained) -> None:
-    """Print what was learnt for each variant."""
+    """Print what was learnt for each variant, and what each axis gained."""
     rows = []
     for name, found in trained.learnt.items():
-        for signal in trained.model.signals:
-            if signal in found.weights.warm or signal in found.gains:
-                cold = found.weights.cold.get(signal, 0.0)
-                warm = found.weights.warm.get(signal, 0.0)
-                rows.append((name, signal, cold, warm, _gain(found.gains.get(signal))))
+        weights = found.weights.signals
+        for signal in dict.fromkeys([*trained.model.signals, *found.gains]):
+            if signal in weights or signal in found.gains:
+                at = (f"{weight:.3g}" for weight in weights.get(signal, [0.0] * len(KNOTS)))
+                rows.append((name, signal, *at, _gain(found.gains.get(signal))))
     if rows:
-        columns = ("variant", "signal", "weight cold", "weight warm", f"gain of a {PRIOR}AXIS")
-        print_table("Learnt weights", columns, rows)
+        knots = [f"{knot:g} items" for knot in KNOTS]
+        print_table("Learnt weights", ("variant", "signal", *knots, "gain"), rows)
 
 
 def _gain(gain: tuple[float, float] | None) -> str:

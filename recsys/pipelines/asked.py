@@ -29,6 +29,7 @@ class Axes:
     reference: Reference
     interactions: InteractionsConfig
     timed: bool
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

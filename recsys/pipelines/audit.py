@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -11,8 +12,10 @@ from recsys.bundle import content_id
 from recsys.config import RecsysConfig
 from recsys.evaluation.leakage import Audit, audit, check, with_noise
 from recsys.evaluation.protocols import Question
+from recsys.events.schema import EVENT_ID, USER_ID
 from recsys.events.times import format_time
 from recsys.interactions import Histories, Targets
+from recsys.pipelines.cases import Cases
 from recsys.pipelines.progress import Progress, silent
 from recsys.pipelines.train import Trained
 from recsys.pipelines.windows import Learning, prepare
@@ -137,14 +140,22 @@ def _of_windows(learning: Learning) -> Iterator[tuple[str, str]]:
     came_back = learning.past.bought_next
     if came_back is not None:
         yield "what came back", _digest(came_back=came_back)
-    if learning.window is not None:
-        start = learning.window.start
-        yield from _of_facts("the learning window", start.facts).items()
-        yield from _of_histories("the learning window", start.histories).items()
-        yield "targets weights are learnt on", _targets(learning.window.targets)
+    for number, window in enumerate(learning.windows, 1):
+        yield from _of_facts(f"learning window {number}", window.start.facts).items()
+        yield from _of_histories(f"learning window {number}", window.start.histories).items()
+        yield f"cases of learning window {number}", _cases(window.cases)
+        yield f"targets of learning window {number}", _targets(window.cases.targets)
     for number, one in enumerate(learning.rounds, 1):
         yield from _of_histories(f"window {number}", one.histories).items()
         yield f"targets of window {number}", _targets(one.bought)
+
+
+def _cases(cases: Cases) -> str:
+    events = cases.events.select(USER_ID, EVENT_ID).collect("pandas").to_native()
+    known = events.sort_values([USER_ID, EVENT_ID])
+    users, ids = known[USER_ID].to_numpy(dtype=str), known[EVENT_ID].to_numpy(dtype=str)
+    said = cases.attributes.sort_index()
+    return _digest(users=users, events=ids, attributes=np.asarray([_frame(said)]))
 
 
 def _targets(targets: Targets) -> str:

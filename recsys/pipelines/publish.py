@@ -39,7 +39,7 @@ def publish(
         ISO 8601; the library asks no clock.
     """
     manifest = store.publish(
-        trained.model.arrays(),
+        {**trained.model.arrays(), **trained.related.arrays()},
         as_of=format_time(trained.as_of) if trained.model.timed else None,
         config=config.model_dump(mode="json"),
         learnt=_learnt(trained),
@@ -64,6 +64,7 @@ def _learnt(trained: Trained) -> dict[str, Any]:
     }
     return {
         **trained.model.learnt(),
+        **trained.related.learnt(),
         "as_of": trained.as_of,
         "weights": weights,
         "on_the_window": windows,

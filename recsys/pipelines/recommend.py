@@ -166,9 +166,10 @@ def table_of(lists: Lists, users: Sequence[str], ranker: Ranker, *, explain: boo
         "rank": np.concatenate([np.arange(1, size + 1) for size in sizes] or [np.arange(0)]),
         "score": np.concatenate([r.scores for r in lists.rankings] or [np.empty(0)]),
     }
-    if explain and lists.rankings:
-        for signal in lists.rankings[0].terms:
-            values = np.concatenate([ranking.terms[signal] for ranking in lists.rankings])
-            columns["term_" + signal.replace(":", "_")] = values
+    if explain:
+        # A rule that does not hold for somebody adds nothing to her scores.
+        for signal in dict.fromkeys(name for ranking in lists.rankings for name in ranking.terms):
+            values = [r.terms.get(signal, np.zeros(len(r.items))) for r in lists.rankings]
+            columns["term_" + signal.replace(":", "_")] = np.concatenate(values)
     frame = pd.DataFrame(columns)
     return frame.astype({"user_id": "str", "item_id": "str", "rank": "int64"})

@@ -1,6 +1,6 @@
 """A shop as of a moment: histories, profiles, catalogue, everything that learning looks at."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -90,6 +90,7 @@ def take_snapshot(
     *,
     as_of: int,
     catalogue: Catalogue | None = None,
+    kinds: Sequence[str] = (),
 ) -> Snapshot:
     """Aggregate `events`, all before `as_of`, into a snapshot.
 
@@ -106,17 +107,19 @@ def take_snapshot(
     catalogue
         The catalogue of a later snapshot, so that both speak of the same item indices; by default
         the items file and the items of `events`.
+    kinds
+        Contacts besides purchases that histories tell apart.
 
     Raises
     ------
     DataError
         When no event is worth anything, or none is a target.
     """
-    table = _pairs(shop, events, config, as_of=as_of)
+    table = _pairs(shop, events, config, as_of=as_of, kinds=kinds)
     people = people_of(pd.unique(table["user_id"]), shop.users(as_of=as_of))
     if catalogue is None:
         catalogue = build_catalogue(shop.items(), pd.unique(table["item_id"]), text_columns(config))
-    histories = build_histories(table, people.users, catalogue.items, as_of=as_of)
+    histories = build_histories(table, people.users, catalogue.items, as_of=as_of, kinds=kinds)
     facts = learn_facts(shop, events, config, people, catalogue, as_of=as_of)
     return Snapshot(as_of, facts, histories)
 
@@ -184,18 +187,35 @@ def learn_facts(
 
 
 def read_histories(
-    shop: Shop, events: nw.LazyFrame[Any], config: RecsysConfig, *, as_of: int, items: Vocabulary
+    shop: Shop,
+    events: nw.LazyFrame[Any],
+    config: RecsysConfig,
+    *,
+    as_of: int,
+    items: Vocabulary,
+    kinds: Sequence[str] = (),
 ) -> Histories:
     """Aggregate `events`, all before `as_of`, into histories alone; see `take_snapshot`."""
-    table = _pairs(shop, events, config, as_of=as_of)
-    return build_histories(table, Vocabulary(table["user_id"]), items, as_of=as_of)
+    table = _pairs(shop, events, config, as_of=as_of, kinds=kinds)
+    users = Vocabulary(table["user_id"])
+    return build_histories(table, users, items, as_of=as_of, kinds=kinds)
 
 
 def _pairs(
-    shop: Shop, events: nw.LazyFrame[Any], config: RecsysConfig, *, as_of: int
+    shop: Shop,
+    events: nw.LazyFrame[Any],
+    config: RecsysConfig,
+    *,
+    as_of: int,
+    kinds: Sequence[str],
 ) -> pd.DataFrame:
     table = pair_table(
-        events, config.interactions, as_of=as_of, timed=shop.timed, half_lives=HALF_LIVES
+        events,
+        config.interactions,
+        as_of=as_of,
+        timed=shop.timed,
+        half_lives=HALF_LIVES,
+        kinds=kinds,
     )
     _check(table, shop, config)
     return table

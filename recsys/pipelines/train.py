@@ -1,26 +1,24 @@
-"""Learn everything as of a moment: shapes and weights on a window before it, signals at it."""
+"""Learn everything as of a moment: shapes and weights on windows before it, signals at it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from recsys.config import RecsysConfig
 from recsys.events.shop import Shop
 from recsys.models import Model
 from recsys.models.fit import Past, fit_model
+from recsys.models.related import Related
 from recsys.pipelines.progress import Progress, silent
+from recsys.pipelines.relations import relate
 from recsys.pipelines.snapshot import Snapshot
-from recsys.pipelines.windows import Learning, LearningWindow, prepare
-from recsys.ranking import Customers, Ranker, Variant, Weights
-from recsys.ranking.learning import Learnt, collect, learn, unlearnt
+from recsys.pipelines.windows import Learning, Window, prepare
+from recsys.ranking import Ranker, Variant, Weights, describe
+from recsys.ranking.learning import Learner, Learnt, unlearnt
 from recsys.ranking.recency import popularity_half_life
-from recsys.ranking.recipe import PRIORS
+from recsys.ranking.trials import Trial, Trials, collect, columns_of, lay_out
 from recsys.segments import Memberships, axes_off
-from recsys.types import Indices
-from recsys.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,8 @@ class Trained:
     ----------
     model
         Every signal, fitted on all that is known before `as_of`.
+    related
+        What goes with an item, and what rises.
     memberships
         Of the users known by then, on the model's axes.
     as_of
@@ -40,7 +40,7 @@ class Trained:
     variants
         The same variants.
     window_days
-        The length of the window that weights were learnt on; None without times.
+        The length of the windows that weights were learnt on; None without times.
     notes
         What the data switched off, and other things to say.
     learning
@@ -48,6 +48,7 @@ class Trained:
     """
 
     model: Model
+    related: Related
     memberships: Memberships
     as_of: int
     learnt: Mapping[str, Learnt]
@@ -58,11 +59,11 @@ class Trained:
 
     def ranker(self) -> Ranker:
         """Return a ranker with the learnt weights."""
-        return Ranker(self.model, self.weights())
+        return Ranker(self.model, self.weights(), self.related.together)
 
     def weights(self) -> dict[str, Weights]:
-        """Return the learnt weights by variant digest."""
-        return {self.variants[name].digest: found.weights for name, found in self.learnt.items()}
+        """Return the learnt weights by `Variant.learns`."""
+        return {self.variants[name].learns: found.weights for name, found in self.learnt.items()}
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,12 @@ def fit(
         half_life = popularity_half_life(learning.rounds)
         memberships = learning.now.memberships(config)
         model = fitter.fit(learning.now, memberships, learning.past, half_life)
-        learnt = _learn(learning, fitter, model, wanted)
+        with progress("item to item", None):
+            related = relate(shop, config, learning.now, memberships, model)
+        learnt = _learn(learning, fitter, half_life, wanted)
     return Trained(
         model,
+        related,
         memberships,
         as_of,
         learnt,
@@ -156,47 +160,71 @@ def fit(
     )
 
 
+def rehearse(
+    learning: Learning,
+    config: RecsysConfig,
+    variant: Variant,
+    *,
+    threads: int = 0,
+    progress: Progress = silent,
+) -> Learnt:
+    """Learn a variant's weights on the windows alone, as training would with this config.
+
+    Parameters
+    ----------
+    learning
+        What training would look at.
+    config
+        Its ``[model]`` may be another than the one `learning` was prepared with.
+    variant
+        Whose weights are learnt.
+    threads, progress
+        As for `fit`.
+    """
+    fitter = Fitter(config, threads, progress)
+    with threadpool_limits(1, "blas"):
+        half_life = popularity_half_life(learning.rounds)
+        return _learn(learning, fitter, half_life, [variant])[variant.name]
+
+
 def _learn(
-    learning: Learning, fitter: Fitter, model: Model, wanted: Sequence[Variant]
+    learning: Learning, fitter: Fitter, half_life: float, wanted: Sequence[Variant]
 ) -> dict[str, Learnt]:
-    if learning.window is None or not wanted:
-        return {variant.name: unlearnt(variant.signals(model.segments)) for variant in wanted}
-    window = learning.window
-    memberships = window.start.possible_memberships(fitter.config)
-    earlier = fitter.fit(window.start, memberships, window.past, model.popularity_half_life)
-    customers = _customers(window, memberships)
-    targets = window.targets.by_user()
+    axes = [axis.name for axis in learning.now.memberships(fitter.config).axes]
+    signals = {variant.name: variant.signals(dict.fromkeys(axes)) for variant in wanted}
+    if not learning.windows or not wanted:
+        return {name: unlearnt(listed) for name, listed in signals.items()}
+    learner = Learner(_trials(learning.windows, fitter, half_life, columns_of(axes)))
     learnt = {}
     with fitter.progress("weights of variants", len(wanted)) as advance:
         for variant in wanted:
-            learnt[variant.name] = _learn_one(earlier, model, customers, targets, variant)
+            recipe = variant.recipe
+            learnt[variant.name] = learner.learn(
+                signals[variant.name], centre=recipe.centre or "mean", repeat=recipe.repeat
+            )
             advance()
     return learnt
 
 
-def _learn_one(
-    earlier: Model,
-    model: Model,
-    customers: Customers,
-    targets: Sequence[Indices],
-    variant: Variant,
-) -> Learnt:
-    # A listed axis may be younger than the window: then nothing can be learnt for this variant.
-    if not set(variant.recipe.signals) <= {PRIORS, *earlier.signals}:
-        return unlearnt(variant.signals(model.segments))
-    trials = collect(earlier, customers, targets, variant)
-    return learn(trials, variant.signals(earlier.segments))
-
-
-def _customers(window: LearningWindow, memberships: Memberships) -> Customers:
-    """Describe the sampled users; one who is new in the window has no history and no segment."""
-    users: Vocabulary = window.targets.users
-    known = window.start.histories.users.index_of(users.ids)
-    histories = window.start.histories.aligned(users)
-    rows = np.maximum(known, 0)
-    present = sparse.diags_array((known >= 0).astype(np.float64))
-    matrix = sparse.csr_matrix(present @ memberships.matrix[rows])
-    return Customers(histories, Memberships(users, memberships.axes, matrix))
+def _trials(
+    windows: Sequence[Window], fitter: Fitter, half_life: float, columns: Sequence[str]
+) -> Trials:
+    """Fit a model for each window, without the users it leaves out, and rank for those."""
+    rows: list[Trial] = []
+    for number, window in enumerate(windows):
+        # A listed axis may be younger than a window: there it says nothing.
+        memberships = window.start.possible_memberships(fitter.config)
+        earlier = fitter.fit(window.start, memberships, window.past, half_life)
+        cases = window.cases
+        customers = describe(
+            cases.events, cases.users, cases.attributes, earlier, as_of=window.start.as_of
+        )
+        found = collect(earlier, customers, cases.targets, columns, cases.owners, window=number)
+        with fitter.progress("candidates", len(cases.users)) as advance:
+            for row in found:
+                rows.append(row)
+                advance()
+    return lay_out(rows, columns)
 
 
 def _notes(shop: Shop, config: RecsysConfig, learning: Learning) -> list[str]:

@@ -1,31 +1,30 @@
-"""The windows before a cut that shapes, repeat purchases and weights are learnt on."""
+"""The windows before a cut that shapes, repeat purchases and weights are learnt on.
 
-from collections.abc import Sequence
+Each window leaves a fifth of the users out of everything that is fitted for it, and asks about
+them: what would have been ranked for somebody of whom no more is known than this, and what did she
+go on to buy. In a small shop a user who is fitted herself is half of an item's row.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import narwhals as nw
-import numpy as np
-
 from recsys.config import RecsysConfig
-from recsys.engines import frame
 from recsys.errors import DataError
-from recsys.events.schema import EVENT, ITEM_ID, MICROSECONDS_PER_DAY, USER_ID
+from recsys.events.schema import MICROSECONDS_PER_DAY, TIME
 from recsys.events.shop import Shop
-from recsys.interactions import Histories, Targets, bought_between, came_back, hold_out, targets_of
+from recsys.interactions import Histories, Targets, bought_between, came_back
+from recsys.interactions.targets import successes
 from recsys.models.fit import Past
+from recsys.pipelines.cases import Cases, Seeds, make_cases
 from recsys.pipelines.progress import Progress, silent
 from recsys.pipelines.snapshot import Snapshot, read_histories, take_snapshot
-from recsys.random import generator
-from recsys.vocabulary import Vocabulary
 
 WINDOWS = 3
-"""Windows that do not overlap, the newest ending at the cut: one alone misleads."""
-SAMPLE = 2000
-"""Users whose targets shapes and weights are chosen on."""
-HIDDEN_USERS, HIDDEN_ITEMS = 0.2, 0.2
-"""Without times: the share of users that lose items, and the share they lose."""
-TOO_SHORT = "too little history to learn weights on a window before the cut: default weights"
+"""One alone misleads."""
+APART = 7 * MICROSECONDS_PER_DAY
+"""Windows may overlap, but they start at least so far from each other."""
+TOO_SHORT = "too little history to learn weights on windows before the cut: default weights"
 
 
 class Round(NamedTuple):
@@ -34,28 +33,32 @@ class Round(NamedTuple):
     histories: Histories
     bought: Targets
 
-    def past(self) -> Past:
-        """Return it as an example of what is bought again."""
-        return Past(self.histories, came_back(self.histories, self.bought))
+    def past(self, before: "Round | None" = None) -> Past:
+        """Return it, and the round before it, as examples of what is bought again."""
+        again = came_back(self.histories, self.bought)
+        if before is None:
+            return Past(self.histories, again)
+        earlier = (before.histories, came_back(before.histories, before.bought))
+        return Past(self.histories, again, (earlier,))
 
 
 @dataclass(frozen=True)
-class LearningWindow:
-    """A window before the cut: what was known at its start, and what followed.
+class Window:
+    """A window before the cut: what was known at its start, and who is asked about.
 
     Attributes
     ----------
     start
-        As of the window's start.
+        As of the window's start, without the users left out.
     past
         What the model fitted at `start` learns repeat purchases from.
-    targets
-        What a seeded sample of users bought in the window.
+    cases
+        The users left out.
     """
 
     start: Snapshot
     past: Past
-    targets: Targets
+    cases: Cases
 
 
 @dataclass(frozen=True)
@@ -68,35 +71,37 @@ class Learning:
         As of the cut.
     past
         What the final model learns repeat purchases from.
-    window
-        Where weights are learnt; None where the history is too short.
+    windows
+        Where weights are learnt, the newest first; none where the history is too short.
     days
-        The window's length; None without times.
+        The windows' length; None without times.
     rounds
-        The windows with half of the history before them, the newest first.
+        What was known and bought in windows that do not overlap, the newest first.
     """
 
     now: Snapshot
     past: Past
-    window: LearningWindow | None
+    windows: tuple[Window, ...]
     days: float | None
     rounds: tuple[Round, ...] = ()
 
     @property
     def notes(self) -> list[str]:
         """What could not be learnt, in words."""
-        return [] if self.window else [TOO_SHORT]
+        return [] if self.windows else [TOO_SHORT]
 
 
 def prepare(
     shop: Shop, config: RecsysConfig, *, as_of: int, progress: Progress = silent
 ) -> Learning:
     """Take the snapshots that training at `as_of` needs."""
+    known = shop.where(events=f"{TIME} < {as_of}") if shop.timed else shop
+    kinds = config.interactions.contact_kinds(known.event_counts())
     with progress("reading histories", None):
-        now = take_snapshot(shop, shop.events(before=as_of), config, as_of=as_of)
-        if shop.timed:
-            return _timed(shop, config, now)
-        return _untimed(shop, config, now)
+        now = take_snapshot(known, known.events(), config, as_of=as_of, kinds=kinds)
+    with progress("reading windows", None):
+        look = _Look(known, config, now, kinds)
+        return _timed(look) if shop.timed else _untimed(look)
 
 
 def window_days(shop: Shop, config: RecsysConfig, *, as_of: int) -> float:
@@ -106,81 +111,118 @@ def window_days(shop: Shop, config: RecsysConfig, *, as_of: int) -> float:
     return min(config.evaluation.window_days, known / 3)
 
 
-def _timed(shop: Shop, config: RecsysConfig, now: Snapshot) -> Learning:
-    days = window_days(shop, config, as_of=now.as_of)
+def window_starts(first: int, as_of: int, length: int) -> list[int]:
+    """Return where windows begin, the newest first.
+
+    The newest ends at the cut. The others begin earlier, each with at least half of the span
+    before it, at least `APART` and at most a whole window apart.
+
+    Parameters
+    ----------
+    first, as_of
+        The oldest event and the cut, microseconds.
+    length
+        Of a window, microseconds.
+    """
+    newest = as_of - length
+    room = max(newest - (first + (as_of - first) // 2), 0)
+    number = min(WINDOWS, 1 + room // APART)
+    apart = min(length, room // max(number - 1, 1))
+    return [newest - place * apart for place in range(number)]
+
+
+class _Look(NamedTuple):
+    """A shop before the cut, and what it is looked at with."""
+
+    shop: Shop
+    config: RecsysConfig
+    now: Snapshot
+    kinds: tuple[str, ...]
+
+    def among(self, condition: str) -> "_Look":
+        return self._replace(shop=self.shop.where(events=condition, users=condition))
+
+    def histories(self, as_of: int) -> Histories | None:
+        items, kinds = self.now.catalogue.items, self.kinds
+        try:
+            known = self.shop.events(before=as_of)
+            return read_histories(
+                self.shop, known, self.config, as_of=as_of, items=items, kinds=kinds
+            )
+        except DataError:
+            return None
+
+    def snapshot(self, as_of: int) -> Snapshot | None:
+        catalogue, kinds = self.now.catalogue, self.kinds
+        try:
+            known = self.shop.events(before=as_of)
+            return take_snapshot(
+                self.shop, known, self.config, as_of=as_of, catalogue=catalogue, kinds=kinds
+            )
+        except DataError:
+            return None
+
+    def bought(self, since: int, before: int) -> Targets:
+        events = self.shop.events(since=since, before=before)
+        return bought_between(events, self.config.interactions.target, self.now.catalogue.items)
+
+    def round(self, since: int, length: int) -> Round | None:
+        histories = self.histories(since)
+        return None if histories is None else Round(histories, self.bought(since, since + length))
+
+    def asked(
+        self, start: Snapshot, past: Past, seeds: Seeds, *, before: int | None = None
+    ) -> Window | None:
+        """Ask about the users of this shop what they bought from `start` on; None: nothing."""
+        since = start.as_of if self.shop.timed else None
+        known = self.shop.where(events=f"{TIME} < {since}") if self.shop.timed else self.shop
+        bought = successes(self.shop, self.config.interactions.target, since=since, before=before)
+        cases = make_cases(known, bought, seeds, self.now.catalogue.items, as_of=start.as_of)
+        return Window(start, past, cases) if len(cases.users) else None
+
+
+def _timed(look: _Look) -> Learning:
+    span, as_of = look.shop.span(), look.now.as_of
+    if span is None:
+        return Learning(look.now, Past(look.now.histories, None), (), None)
+    days = window_days(look.shop, look.config, as_of=as_of)
     length = int(days * MICROSECONDS_PER_DAY)
-    start = _snapshot(shop, config, now, now.as_of - length)
-    if start is None:
-        return Learning(now, Past(now.histories, None), None, days)
-    rounds = [Round(start.histories, _bought(shop, config, now, start.as_of, length))]
-    for number in range(2, WINDOWS + 1):
-        since = now.as_of - number * length
-        known = _histories(shop, config, now, since)
-        if known is not None:
-            rounds.append(Round(known, _bought(shop, config, now, since, length)))
-    if len(rounds) == 1 or not len(rounds[0].bought.users):
-        return Learning(now, rounds[0].past(), None, days)
-    window = LearningWindow(start, rounds[1].past(), _sample(rounds[0].bought, config))
-    return Learning(now, rounds[0].past(), window, days, _well_founded(shop, now, length, rounds))
+    starts = window_starts(span[0], as_of, length)
+    rounds = tuple(_rounds(look, starts, length))
+    past = Past(look.now.histories, None)
+    if rounds:
+        past = rounds[0].past(look.round(starts[0] - length, length))
+    windows = [_window(look, number, since, length) for number, since in enumerate(starts)]
+    kept = tuple(window for window in windows if window is not None)
+    return Learning(look.now, past, kept, days, rounds)
 
 
-def _well_founded(
-    shop: Shop, now: Snapshot, length: int, rounds: Sequence[Round]
-) -> tuple[Round, ...]:
-    """Keep the rounds that have at least half of the span before them."""
-    span = shop.span()
-    middle = (span[0] + now.as_of) / 2 if span else 0.0
-    return tuple(
-        one for number, one in enumerate(rounds, 1) if now.as_of - number * length >= middle
-    )
+def _rounds(look: _Look, starts: Sequence[int], length: int) -> Iterator[Round]:
+    """Yield what was known and bought in those windows that do not overlap."""
+    apart = starts[0] - starts[1] if len(starts) > 1 else 0
+    for since in starts if apart >= length else starts[:1]:
+        found = look.round(since, length)
+        if found is not None:
+            yield found
 
 
-def _snapshot(shop: Shop, config: RecsysConfig, now: Snapshot, as_of: int) -> Snapshot | None:
-    try:
-        events = shop.events(before=as_of)
-        return take_snapshot(shop, events, config, as_of=as_of, catalogue=now.catalogue)
-    except DataError:
+def _window(look: _Look, number: int, since: int, length: int) -> Window | None:
+    seeds = Seeds(look.config.model.seed, number)
+    rest, mine = look.among(f"NOT ({seeds.left_out})"), look.among(seeds.left_out)
+    start, before = rest.snapshot(since), rest.round(since - length, length)
+    if start is None or before is None:
         return None
+    past = before.past(rest.round(since - 2 * length, length))
+    return mine.asked(start, past, seeds, before=since + length)
 
 
-def _histories(shop: Shop, config: RecsysConfig, now: Snapshot, as_of: int) -> Histories | None:
-    try:
-        events = shop.events(before=as_of)
-        return read_histories(shop, events, config, as_of=as_of, items=now.catalogue.items)
-    except DataError:
-        return None
+def _untimed(look: _Look) -> Learning:
+    folds = [_fold(look, Seeds(look.config.model.seed, number)) for number in range(WINDOWS)]
+    kept = tuple(window for window in folds if window is not None)
+    return Learning(look.now, Past(look.now.histories, None), kept, None)
 
 
-def _bought(shop: Shop, config: RecsysConfig, now: Snapshot, since: int, length: int) -> Targets:
-    events = shop.events(since=since, before=since + length)
-    return bought_between(events, config.interactions.target, now.catalogue.items)
-
-
-def _untimed(shop: Shop, config: RecsysConfig, now: Snapshot) -> Learning:
-    events = shop.events()
-    target = nw.col(EVENT).is_in(config.interactions.target)
-    pairs = events.filter(target).select(USER_ID, ITEM_ID).unique().collect("pandas").to_native()
-    hidden = hold_out(pairs, seed=config.model.seed, users=HIDDEN_USERS, items=HIDDEN_ITEMS)
-    past = Past(now.histories, None)
-    shop.connection.register("held_out", hidden)
-    rest = events.join(frame(shop.connection, "held_out"), on=[USER_ID, ITEM_ID], how="anti")
-    try:
-        start = take_snapshot(shop, rest, config, as_of=now.as_of, catalogue=now.catalogue)
-    except DataError:
-        return Learning(now, past, None, None)
-    targets = targets_of(hidden, now.catalogue.items)
-    window = LearningWindow(start, Past(start.histories, None), _sample(targets, config))
-    return Learning(now, past, window if len(hidden) else None, None)
-
-
-def _sample(targets: Targets, config: RecsysConfig) -> Targets:
-    """Keep a seeded sample of the users, drawn by id: the order of the rows plays no part."""
-    n_users = len(targets.users)
-    draw = generator(config.model.seed, "learning users")
-    chosen = np.sort(draw.choice(n_users, min(SAMPLE, n_users), replace=False))
-    kept = np.isin(targets.user_index, chosen)
-    return Targets(
-        Vocabulary(targets.users.ids[chosen]),
-        np.searchsorted(chosen, targets.user_index[kept]),
-        targets.items[kept],
-    )
+def _fold(look: _Look, seeds: Seeds) -> Window | None:
+    rest, mine = look.among(f"NOT ({seeds.left_out})"), look.among(seeds.left_out)
+    start = rest.snapshot(look.now.as_of)
+    return None if start is None else mine.asked(start, Past(start.histories, None), seeds)

@@ -2,24 +2,28 @@
 
 from typing import NamedTuple
 
+import narwhals as nw
 import numpy as np
 from scipy import sparse
 
 from recsys.config import RecsysConfig
+from recsys.engines import frame
 from recsys.errors import DataError
-from recsys.events.schema import MICROSECONDS_PER_DAY, USER_ID
+from recsys.events.schema import EVENT, ITEM_ID, MICROSECONDS_PER_DAY, USER_ID
 from recsys.events.shop import Shop
-from recsys.interactions import Targets, bought_between
+from recsys.interactions import Targets, bought_between, hold_out, targets_of
 from recsys.models.fit import support
 from recsys.models.worth import Evidence, Worth, WorthSettings, axis_worth
 from recsys.pipelines.progress import Progress, silent
 from recsys.pipelines.segment import Segmented
 from recsys.pipelines.snapshot import Snapshot, take_snapshot
-from recsys.pipelines.windows import prepare, window_days
+from recsys.pipelines.windows import window_days
 from recsys.types import UserItems
 
 MOST_USERS = 200_000
 """A larger shop is judged on a sample."""
+HIDDEN_USERS, HIDDEN_ITEMS = 0.2, 0.2
+"""Without times: the share of users that lose items, and the share they lose."""
 TOO_SHORT = "too little history to judge what an axis is worth"
 
 
@@ -84,8 +88,7 @@ def _sample(shop: Shop, n_users: int) -> tuple[Shop, tuple[str, ...]]:
 def _window(shop: Shop, config: RecsysConfig, found: Segmented) -> Window | None:
     as_of = found.facts.as_of
     if not shop.timed:
-        held_out = prepare(shop, config, as_of=as_of).window
-        return None if held_out is None else Window(held_out.start, held_out.targets)
+        return _held_out(shop, config, found)
     begin = as_of - int(window_days(shop, config, as_of=as_of) * MICROSECONDS_PER_DAY)
     catalogue = found.facts.catalogue
     try:
@@ -95,6 +98,21 @@ def _window(shop: Shop, config: RecsysConfig, found: Segmented) -> Window | None
         return None
     after = shop.events(since=begin, before=as_of)
     return Window(start, bought_between(after, config.interactions.target, catalogue.items))
+
+
+def _held_out(shop: Shop, config: RecsysConfig, found: Segmented) -> Window | None:
+    """Without times: hide a seeded part of the pairs of some users, and ask for them."""
+    events, catalogue = shop.events(), found.facts.catalogue
+    target = nw.col(EVENT).is_in(config.interactions.target)
+    pairs = events.filter(target).select(USER_ID, ITEM_ID).unique().collect("pandas").to_native()
+    hidden = hold_out(pairs, seed=config.model.seed, users=HIDDEN_USERS, items=HIDDEN_ITEMS)
+    shop.connection.register("held_out", hidden)
+    rest = events.join(frame(shop.connection, "held_out"), on=[USER_ID, ITEM_ID], how="anti")
+    try:
+        start = take_snapshot(shop, rest, config, as_of=found.facts.as_of, catalogue=catalogue)
+    except DataError:
+        return None
+    return Window(start, targets_of(hidden, catalogue.items))
 
 
 def _evidence(window: Window, config: RecsysConfig) -> Evidence:

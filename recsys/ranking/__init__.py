@@ -1,9 +1,10 @@
 """From a request to a ranking: signals, blend, filters, top-k, reasons."""
 
-from recsys.ranking.answer import Ranking, Reason, Request, reasons
+from recsys.ranking.answer import Ranking, Request
 from recsys.ranking.blend import Weights
 from recsys.ranking.customers import Customers, Yardstick, describe
 from recsys.ranking.ranker import Ranker
+from recsys.ranking.reasons import Reason, Wording, reasons
 from recsys.ranking.recipe import BUILT_IN, Recipe, Variant, make_variant, variants
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Request",
     "Variant",
     "Weights",
+    "Wording",
     "Yardstick",
     "describe",
     "make_variant",

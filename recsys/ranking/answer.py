@@ -1,7 +1,8 @@
-"""A ranked list, and why each item stands where it stands."""
+"""What a list is asked for, and the list."""
 
 from typing import Literal, NamedTuple
 
+from recsys.ranking.unmet import Unmet
 from recsys.types import Floats, Ids, Indices
 
 Fallback = Literal["segment", "popular"]
@@ -18,6 +19,12 @@ class Request(NamedTuple):
         Only items of one of these; empty = all.
     exclude_items
         Item ids that must not appear; unknown ones are ignored.
+    as_of
+        The moment of the answer, microseconds: some rules hold for a time.
+    request_id, seed
+        What the luck of an exploration depends on, besides the user.
+    cart
+        Item ids in the cart: the list completes the basket, and does not hold them.
     new
         How many items the list goes on with that are new to the user, for judging how well a
         ranking finds those: a list of `k` may hold none.
@@ -26,6 +33,10 @@ class Request(NamedTuple):
     k: int
     categories: frozenset[str] = frozenset()
     exclude_items: frozenset[str] = frozenset()
+    as_of: int = 0
+    request_id: str = ""
+    seed: int = 0
+    cart: tuple[str, ...] = ()
     new: int = 0
 
 
@@ -44,6 +55,12 @@ class Ranking(NamedTuple):
         What the list rests on where the user has no history; None where she has one.
     shortfall
         How many items short of `k` the list is: the catalogue had no more.
+    propensities
+        The chance of each item at its place, given those above it; 1 where nothing is drawn.
+    offers
+        For each place, rule -> label.
+    unmet
+        Rules that the list does not keep, and why.
     """
 
     items: Indices
@@ -51,49 +68,10 @@ class Ranking(NamedTuple):
     terms: dict[str, Floats]
     fallback: Fallback | None
     shortfall: int
+    propensities: Floats
+    offers: list[dict[str, str]]
+    unmet: tuple[Unmet, ...]
 
     def ids(self, vocabulary: Ids) -> list[str]:
         """Return the item ids, best first."""
         return [str(identifier) for identifier in vocabulary[self.items]]
-
-
-class Reason(NamedTuple):
-    """One part of an item's score, in words.
-
-    Attributes
-    ----------
-    signal
-        ``als``, ``popularity``, ``prior:AXIS`` or ``habit``.
-    text
-        For a shopper.
-    value
-        The exact term.
-    """
-
-    signal: str
-    text: str
-    value: float
-
-
-TEXTS = {
-    "als": "fits what you have chosen before",
-    "popularity": "popular with everyone",
-    "habit": "you buy this again and again",
-}
-
-
-def reasons(ranking: Ranking, position: int) -> list[Reason]:
-    """Return the parts that speak for an item, strongest first.
-
-    Popularity is ``log p`` and always below 0, so it is named only where nothing else speaks.
-    """
-    parts = {name: float(values[position]) for name, values in ranking.terms.items()}
-    speaking = {name: value for name, value in parts.items() if value > 0}
-    chosen = speaking or {name: value for name, value in parts.items() if name == "popularity"}
-    ordered = sorted(chosen.items(), key=lambda part: (-part[1], part[0]))
-    return [Reason(name, _text(name), value) for name, value in ordered]
-
-
-def _text(signal: str) -> str:
-    axis = signal.partition(":")[2]
-    return TEXTS.get(signal, f"popular with customers like you ({axis})")

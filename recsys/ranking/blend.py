@@ -1,38 +1,49 @@
-"""The blend: each signal's weight moves from a cold end to a warm end as a history grows."""
+"""The blend: each signal's weight moves as a history grows."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import NonNegativeFloat, PositiveFloat
+from pydantic import NonNegativeFloat
 
-from recsys.models import ALS, HABIT, PRIOR, Centre, Model, confidence
+from recsys.models import ALS, HABIT, NEIGHBOURS, PRIOR, Centre, Model, Sparse, confidence
+from recsys.models.neighbours import history_weights
 from recsys.ranking.customers import Customers
 from recsys.ranking.recipe import PRIORS, Recipe
 from recsys.types import Config, Floats
 
+KNOTS = (0.0, 1.0, 3.0, 8.0, 20.0, 60.0, 200.0)
+"""Activities at which weights are learnt; between them they are linear in ``log(1 + n)``."""
+
 
 class Weights(Config):
-    """Learnt weights of a variant: ``w_s(u) = cold_s + (warm_s − cold_s) · g``.
+    """Learnt weights of a variant: ``w_s(n) = Σ_k φ_k(n) w_sk``, ``n`` a user's activity.
 
-    ``g = n / (n + half)``, ``n`` the decayed number of distinct items of the user's history.
+    ``φ_k`` is 1 at the k-th of the knots, 0 at the others and linear in ``log(1 + n)`` between.
 
     Attributes
     ----------
-    cold, warm
-        Signal -> weight with an empty and with an endless history, both at least 0.
-    half
-        The history size at which a user is half warm.
+    knots
+        Activities, ascending: decayed numbers of distinct items of a history.
+    signals
+        Signal -> its weight at each knot, all at least 0.
+    centre
+        Where the fold-in starts from: a user's segments, only if that has earned something.
     """
 
-    cold: dict[str, NonNegativeFloat]
-    warm: dict[str, NonNegativeFloat]
-    half: PositiveFloat
+    knots: tuple[NonNegativeFloat, ...] = KNOTS
+    signals: dict[str, tuple[NonNegativeFloat, ...]]
+    centre: Centre = "mean"
 
-    def at(self, signal: str, activity: float) -> float:
-        """Return the weight of a signal for a user of that activity."""
-        g = activity / (activity + self.half)
-        cold, warm = self.cold.get(signal, 0.0), self.warm.get(signal, 0.0)
-        return cold + (warm - cold) * g
+    def at(self, activity: float) -> dict[str, float]:
+        """Return the weight of each signal for a user of that activity."""
+        shares = shares_of_knots(np.asarray([activity]), self.knots)[0]
+        return {signal: float(shares @ np.asarray(at)) for signal, at in self.signals.items()}
+
+
+def shares_of_knots(activity: Floats, knots: Sequence[float] = KNOTS) -> Floats:
+    """Return ``φ_k(n)`` of each activity, shape ``(n_users, n_knots)``; rows sum to 1."""
+    places = np.interp(np.log1p(activity), np.log1p(knots), np.arange(len(knots)))
+    return np.maximum(1.0 - np.abs(places[:, np.newaxis] - np.arange(len(knots))), 0.0)
 
 
 def fixed_weights(
@@ -97,13 +108,19 @@ def user_vector(
     middle = model.fold_in.centre(membership, list(model.segments.values()), centre)
     return model.fold_in.user_vector(
         items,
-        confidence(worth[stored], model.config.alpha),
+        confidence(worth[stored], model.slope),
         middle,
         centre,
         model.config.prior_strength,
     )
 
 
-def own_terms(model: Model, customers: Customers, user_index: int) -> dict[str, Floats]:
-    """Return the sparse signals: one value for each pair of the user's history."""
-    return {HABIT: model.habit.terms(customers.histories, customers.histories.rows(user_index))}
+def own_terms(model: Model, customers: Customers, user_index: int) -> dict[str, Sparse]:
+    """Return the sparse signals: what the items of a user's history say, of them and of others."""
+    histories, pairs = customers.histories, customers.histories.rows(user_index)
+    items = histories.items[pairs]
+    near = model.neighbours.terms(items, history_weights(histories.worth[pairs]))
+    return {
+        HABIT: Sparse(items, model.habit.terms(histories, pairs)),
+        NEIGHBOURS: Sparse(*near),
+    }

@@ -77,6 +77,11 @@ class Yardstick(Protocol):
         ...
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """Contacts besides purchases that histories tell apart."""
+        ...
+
+    @property
     def timed(self) -> bool:
         """Whether events have times."""
         ...
@@ -107,9 +112,14 @@ def describe(
     """
     before = events.filter(nw.col(TIME) < as_of) if model.timed else events
     table = pair_table(
-        before, model.interactions, as_of=as_of, timed=model.timed, half_lives=HALF_LIVES
+        before,
+        model.interactions,
+        as_of=as_of,
+        timed=model.timed,
+        half_lives=HALF_LIVES,
+        kinds=model.kinds,
     )
-    histories = build_histories(table, users, model.catalogue.items, as_of=as_of)
+    histories = build_histories(table, users, model.catalogue.items, as_of=as_of, kinds=model.kinds)
     facts = gather_facts(
         before,
         users,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from recsys.bundle import Bundle, Manifest
 from recsys.models import model_from
+from recsys.models.related import Related, related_from
 from recsys.ranking.blend import Weights
 from recsys.ranking.ranker import Ranker
 
@@ -18,12 +19,15 @@ class Published:
         What the bundle says of itself.
     ranker
         The model with its learnt weights.
+    related
+        What goes with an item, and what rises.
     as_of
         The moment of training, microseconds.
     """
 
     manifest: Manifest
     ranker: Ranker
+    related: Related
     as_of: int
 
 
@@ -31,5 +35,6 @@ def open_bundle(bundle: Bundle) -> Published:
     """Build the ranker of a bundle."""
     learnt = bundle.manifest.learnt
     weights = {digest: Weights.model_validate(found) for digest, found in learnt["weights"].items()}
-    ranker = Ranker(model_from(bundle.arrays, learnt), weights)
-    return Published(bundle.manifest, ranker, int(learnt["as_of"]))
+    related = related_from(bundle.arrays, learnt)
+    ranker = Ranker(model_from(bundle.arrays, learnt), weights, related.together)
+    return Published(bundle.manifest, ranker, related, int(learnt["as_of"]))

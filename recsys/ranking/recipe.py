@@ -7,26 +7,35 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from recsys.errors import ConfigError
-from recsys.models import ALS, HABIT, POPULARITY, PRIOR, Centre
+from recsys.errors import ConfigError, nearest
+from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, Centre
+from recsys.ranking.calibration import CalibrationConfig
+from recsys.ranking.diversity import MmrConfig
+from recsys.ranking.exploration import ExplorationConfig
+from recsys.ranking.rules import Rule
 from recsys.types import Config
 
 PRIORS = "priors"
 """In a recipe: the prior of every axis."""
-NEIGHBOURS = "neighbours"
 Repeat = Literal["never", "learned", "always"]
+Aim = Annotated[MmrConfig | CalibrationConfig, Field(discriminator="kind")]
+LEARNT_FROM = ("signals", "centre", "repeat")
+"""What learnt weights depend on: variants that differ in anything else share them."""
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Recipe(Config):
     """A ``[variants.NAME]`` table of the config: how a list is ranked."""
 
+    like: str | None = Field(None, description="another variant: what is not said here is its")
     signals: tuple[str, ...] = Field(
-        min_length=1, description="als, popularity, priors (all axes), prior:AXIS, habit"
+        (),
+        description="als, popularity, priors (all axes), prior:AXIS, habit, neighbours",
     )
     centre: Centre | None = Field(
         None,
-        description="of the fold-in: segments | mean; default segments where priors are listed",
+        description="of the fold-in: segments (where that has earned something) | mean; default "
+        "segments where priors are listed",
     )
     repeat: Repeat = Field(
         "learned", description="never | learned | always: whether known items may be ranked"
@@ -36,17 +45,35 @@ class Recipe(Config):
         description="learned in train, or a fixed number for each signal; "
         "the one of priors is shared evenly by the axes a user is known on",
     )
+    rules: dict[str, Rule] = Field(
+        {}, description="by name: pin, boost, bury, require, forbid, cap or offer"
+    )
+    diversity: Aim | None = Field(
+        None, description="a second aim beside the score: mmr or calibration"
+    )
+    exploration: ExplorationConfig | None = Field(
+        None, description="places filled by lot: plackett_luce or swaps"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":
         for signal in self.signals:
             _check_signal(signal)
+        if not self.signals and self.like is None:
+            raise ValueError("signals is missing; name some, or another variant with like")
         if isinstance(self.weights, dict) and set(self.weights) != set(self.signals):
             raise ValueError(
                 f"weights must name exactly the signals {list(self.signals)}, not "
                 f"{sorted(self.weights)}"
             )
         return self
+
+    def over(self, base: "Recipe") -> "Recipe":
+        """Return `base` with what this table says in its own words; rules of both hold."""
+        said = {name: getattr(self, name) for name in self.model_fields_set if name != "like"}
+        if "rules" in said:
+            said["rules"] = {**base.rules, **self.rules}
+        return Recipe.model_validate({**dict(base), **said})
 
     @property
     def uses_priors(self) -> bool:
@@ -62,16 +89,11 @@ class Recipe(Config):
         """Fill in every default, so that two ways to say the same are the same recipe."""
         centre: Centre = self.centre or ("segments" if self.uses_priors else "mean")
         signals = tuple(sorted(set(self.signals)))
-        return self.model_copy(update={"centre": centre, "signals": signals})
+        return self.model_copy(update={"like": None, "centre": centre, "signals": signals})
 
 
 def _check_signal(signal: str) -> None:
-    if signal == NEIGHBOURS:
-        raise ValueError(
-            "the signal 'neighbours' is not there yet; it comes with the segment-aware ranker. "
-            "Leave it out for now"
-        )
-    known = (ALS, POPULARITY, PRIORS, HABIT)
+    known = (ALS, POPULARITY, PRIORS, HABIT, NEIGHBOURS)
     if signal not in known and not signal.startswith(PRIOR):
         raise ValueError(f"unknown signal {signal!r}; known are {', '.join(known)} and {PRIOR}AXIS")
 
@@ -92,6 +114,11 @@ class Variant(NamedTuple):
     name: str
     recipe: Recipe
     digest: str
+
+    @property
+    def learns(self) -> str:
+        """SHA-256 of the part of the recipe that weights depend on: variants may share them."""
+        return _digest({name: getattr(self.recipe, name) for name in LEARNT_FROM})
 
     def signals(self, axes: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the model's signals this recipe lists, in no order.
@@ -116,8 +143,12 @@ class Variant(NamedTuple):
 def make_variant(name: str, recipe: Recipe) -> Variant:
     """Resolve a recipe and give it its identity."""
     resolved = recipe.resolved()
-    text = json.dumps(resolved.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return Variant(name, resolved, hashlib.sha256(text.encode()).hexdigest())
+    return Variant(name, resolved, _digest(resolved.model_dump(mode="json")))
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 BUILT_IN: dict[str, Recipe] = {
@@ -132,12 +163,33 @@ BUILT_IN: dict[str, Recipe] = {
         repeat="always",
     ),
     "als": Recipe(signals=("als",), weights={"als": 1.0}, centre="mean"),
-    "no_segments": Recipe(signals=("als", "popularity", "habit"), centre="mean"),
-    "segment_aware": Recipe(signals=("als", "popularity", "priors", "habit")),
+    "no_segments": Recipe(signals=("als", "popularity", "habit", "neighbours"), centre="mean"),
+    "segment_aware": Recipe(signals=("als", "popularity", "priors", "habit", "neighbours")),
 }
 """Always available as baselines; a configured variant of the same name replaces one."""
 
 
 def variants(configured: Mapping[str, Recipe]) -> dict[str, Variant]:
-    """Return the built-in and the configured variants by name."""
-    return {name: make_variant(name, recipe) for name, recipe in {**BUILT_IN, **configured}.items()}
+    """Return the built-in and the configured variants by name.
+
+    Raises
+    ------
+    ConfigError
+        When a variant is like one that is not there, or like itself.
+    """
+    every = {**BUILT_IN, **configured}
+    return {name: make_variant(name, _inherited(name, every, ())) for name in every}
+
+
+def _inherited(name: str, every: Mapping[str, Recipe], heirs: tuple[str, ...]) -> Recipe:
+    recipe = every[name]
+    if recipe.like is None:
+        return recipe
+    if recipe.like in (name, *heirs):
+        circle = " → ".join((*heirs, name, recipe.like))
+        raise ConfigError(f"[variants] are like each other in a circle: {circle}")
+    if recipe.like not in every:
+        raise ConfigError(
+            f"[variants.{name}] like = {recipe.like!r} is no variant{nearest(recipe.like, every)}"
+        )
+    return recipe.over(_inherited(recipe.like, every, (*heirs, name)))

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from recsys.events.schema import LONGEST_ID
-from recsys.ranking import Customers, Ranking, Request, Variant, reasons
+from recsys.ranking import Customers, Ranking, Reason, Request, Variant, reasons
 from service.dependencies import Front, Shopfront
 from service.schemas import (
     ItemReason,
@@ -34,44 +34,63 @@ def recommend(
     """Rank for a user; an unknown one gets a labelled list, never a 404."""
     chosen = front.variant(query.variant)
     customers = front.customer(user_id)
-    asked = Request(query.limit, frozenset(query.category), frozenset(query.exclude_items))
+    asked = Request(
+        query.limit,
+        frozenset(query.category),
+        frozenset(query.exclude_items),
+        as_of=front.now(),
+        request_id=secrets.token_urlsafe(16),
+    )
     ranking = front.published.ranker.rank(customers, 0, chosen, asked)
     # A personal answer must not be kept by anything between the shop and its customer.
     response.headers["Cache-Control"] = "private, no-cache"
-    return _answer(front, user_id, chosen, customers, ranking, explain=query.explain)
+    return _answer(front, asked, chosen, customers, ranking, explain=query.explain)
 
 
 def _answer(
     front: Shopfront,
-    user_id: str,
+    asked: Request,
     variant: Variant,
     customers: Customers,
     ranking: Ranking,
     *,
     explain: bool,
 ) -> Recommendations:
-    ids = ranking.ids(front.published.ranker.model.items.ids)
+    ranker = front.published.ranker
+    ids = ranking.ids(ranker.model.items.ids)
+    told = reasons(
+        ranker.model,
+        customers,
+        0,
+        ranking,
+        centre=ranker.centre(variant),
+        wording=front.config.service.reasons,
+    )
     return Recommendations(
-        recommendation_id=secrets.token_urlsafe(16),
-        user_id=user_id,
+        recommendation_id=asked.request_id,
+        user_id=str(customers.users.ids[0]),
         model_version=front.published.manifest.version,
         variant=VariantIdentity(name=variant.name, digest=variant.digest),
         generated_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         fallback=ranking.fallback,
         shortfall=ranking.shortfall,
         degraded=[],
-        items=[_item(ranking, n, item_id, explain=explain) for n, item_id in enumerate(ids)],
+        items=[
+            _item(ranking, n, item_id, told[n], explain=explain) for n, item_id in enumerate(ids)
+        ],
         segments=_segments(customers) if explain else None,
     )
 
 
-def _item(ranking: Ranking, position: int, item_id: str, *, explain: bool) -> RankedItem:
+def _item(
+    ranking: Ranking, position: int, item_id: str, told: list[Reason], *, explain: bool
+) -> RankedItem:
     terms = {name: float(values[position]) for name, values in ranking.terms.items()}
     return RankedItem(
         item_id=item_id,
         rank=position + 1,
         score=float(ranking.scores[position]),
-        reasons=[ItemReason(**reason._asdict()) for reason in reasons(ranking, position)],
+        reasons=[ItemReason(**reason._asdict()) for reason in told],
         terms=terms if explain else None,
     )
 

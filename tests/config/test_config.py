@@ -79,7 +79,29 @@ def test_an_unknown_key_names_its_table_and_the_nearest_key(text: str, said: str
         ("[evaluation]\nprotocol = 'given'\n", "[evaluation] protocol = 'given' needs targets"),
         ("[evaluation]\nmeasure = 'ndgc'\n", "[evaluation] measure = 'ndgc': "),
         ("[evaluation]\nreveal = [1]\n", "[evaluation] reveal is not read by protocol"),
-        ("[variants.mine]\nsignals = []\n", "[variants.mine] signals = []: "),
+        ("[variants.mine]\nsignals = []\n", "[variants.mine] signals is missing; name some"),
+        ("[variants.mine]\nlike = 'als2'\n", "[variants.mine] like = 'als2' is no variant"),
+        (
+            "[variants.a]\nlike = 'b'\n[variants.b]\nlike = 'a'\n",
+            "[variants] are like each other in a circle: a → b → a",
+        ),
+        (
+            "[variants.mine]\nlike = 'als'\n[variants.mine.rules.top]\nkind = 'pn'\n",
+            "[variants.mine.rules.top] kind = 'pn' is none of 'pin', 'boost'",
+        ),
+        (
+            "[variants.mine]\nlike = 'als'\n[variants.mine.rules.top]\nitems = ['a']\n",
+            "[variants.mine.rules.top] 'kind' is missing; known are 'boost', 'bury'",
+        ),
+        (
+            "[variants.mine]\nlike = 'als'\n[variants.mine.diversity]\nkind = 'mrr'\n",
+            "[variants.mine.diversity] kind = 'mrr' is none of 'mmr', 'calibration'",
+        ),
+        (
+            "[variants.mine]\nlike = 'als'\n[variants.mine.rules.top]\n"
+            "kind = 'cap'\ncolumn = 'brand'\nmost = 2\n",
+            "[variants.mine.rules.top] 'most' is no key; did you mean 'at_most'?",
+        ),
         (
             "[variants.mine]\nsignals = ['als']\nrepeat = 'nevr'\n",
             "[variants.mine] repeat = 'nevr': ",
@@ -95,10 +117,6 @@ def test_an_unknown_key_names_its_table_and_the_nearest_key(text: str, said: str
         (
             "[variants.mine]\nsignals = ['lucky']\n",
             "[variants.mine] unknown signal 'lucky'; known are als, popularity, priors, habit",
-        ),
-        (
-            "[variants.mine]\nsignals = ['als', 'neighbours']\n",
-            "[variants.mine] the signal 'neighbours' is not there yet",
         ),
         (
             "[segments.life]\nkind = 'lifecycl'\n",

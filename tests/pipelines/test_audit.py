@@ -9,7 +9,9 @@ from recsys.errors import CheckError
 from recsys.events import shop as shops
 from recsys.events.attributes import attributes_as_of
 from recsys.events.times import LAST
+from recsys.interactions.targets import successes
 from recsys.pipelines import asked, audit, snapshot, windows
+from recsys.pipelines.cases import make_cases
 from recsys.pipelines.evaluate import evaluate as run
 from recsys.ranking import Customers
 
@@ -31,12 +33,18 @@ PROTOCOLS = {
 }
 
 
+SEGMENTS = {"age": {"kind": "attribute", "column": "age"}, "spending": {"kind": "spending"}}
+"""What is said of users, and what sums up what they did."""
+
+
 @pytest.fixture
-def evaluated(shop, make_config):
+def evaluated(shop, make_config, monkeypatch):
     """Evaluate the popular list by a protocol; the audit is part of it."""
 
-    def one(**evaluation):
-        config = make_config(evaluation=evaluation, model={"factors": 2, "iterations": 1})
+    def one(*, learning_windows=1, **evaluation):
+        monkeypatch.setattr(windows, "WINDOWS", learning_windows)
+        small = {"factors": 2, "iterations": 1}
+        config = make_config(evaluation=evaluation, model=small, segments=SEGMENTS)
         return run(shop, config, config.chosen(["popular"]))
 
     return one
@@ -44,7 +52,7 @@ def evaluated(shop, make_config):
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_nothing_leaks(evaluated, name):
-    outcome = evaluated(**PROTOCOLS[name])
+    outcome = evaluated(learning_windows=3 if name == "temporal" else 1, **PROTOCOLS[name])
     assert len(outcome.audits) == PROTOCOLS[name].get("origins", 1)
     for found in outcome.audits:
         assert found.held
@@ -58,7 +66,8 @@ def later(shop, events, config, take=snapshot.take_snapshot, **options):
     """The snapshot the step should take, and the one of everything there is."""
     catalogue = options.pop("catalogue", None)
     real = take(shop, events, config, **options, catalogue=catalogue)
-    return real, take(shop, shop.events(), config, **options, catalogue=real.catalogue)
+    everything = replace(shop, events_where=shops.EVERYTHING).events()
+    return real, take(shop, everything, config, **options, catalogue=real.catalogue)
 
 
 def in_matrix(real, everything):
@@ -122,16 +131,45 @@ def test_a_leak_into_training_is_named(evaluated, monkeypatch, plant, named):
 
 
 def test_a_leak_into_priors_and_weights_is_named(evaluated, monkeypatch):
-    """Lifts and weights are tried on a window that reaches past the cut."""
+    """What is bought again is learnt from a window that reaches past the cut."""
 
-    def leaky(shop, config, now, since, length):
-        return windows.bought_between(
-            shop.events(since=since), config.interactions.target, now.catalogue.items
-        )
+    def leaky(look, since, before):
+        events = replace(look.shop, events_where=shops.EVERYTHING).events(since=since)
+        target, items = look.config.interactions.target, look.now.catalogue.items
+        return windows.bought_between(events, target, items)
 
-    monkeypatch.setattr(windows, "_bought", leaky)
-    with pytest.raises(CheckError, match=r"targets of window 1.*targets weights are learnt on"):
+    monkeypatch.setattr(windows._Look, "bought", leaky)
+    with pytest.raises(CheckError, match=r"targets of window 1.*what came back"):
         evaluated(**CUT)
+
+
+def whole(shop):
+    """The shop with all the events there are, of the same users."""
+    return replace(shop, events_where=shop.users_where)
+
+
+def asked_too_late(known, bought, seeds, catalogue, *, as_of):
+    """Cases are asked about everything that left-out users will ever buy."""
+    everything = successes(whole(known), ["purchase"], since=as_of)
+    return make_cases(known, everything, seeds, catalogue, as_of=as_of)
+
+
+def known_too_early(known, bought, seeds, catalogue, *, as_of):
+    """Of cases the newest events are known, and not those before their window."""
+    return make_cases(whole(known), bought, seeds, catalogue, as_of=as_of)
+
+
+@pytest.mark.parametrize(
+    ("leaky", "named"),
+    [
+        (asked_too_late, r"targets of learning window 1"),
+        (known_too_early, r"cases of learning window 1, cases of learning window 2"),
+    ],
+)
+def test_a_leak_into_the_cases_of_a_window_is_named(evaluated, monkeypatch, leaky, named):
+    monkeypatch.setattr(windows, "make_cases", leaky)
+    with pytest.raises(CheckError, match=named):
+        evaluated(learning_windows=2, **CUT)
 
 
 def test_an_attribute_that_is_valid_only_later_is_named(evaluated, monkeypatch):

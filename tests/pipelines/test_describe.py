@@ -148,6 +148,7 @@ def test_lists_from_the_state_are_those_of_the_shop(
         "term_popularity",
         *(f"term_prior_{axis}" for axis in ("age", "lifecycle", "spending", "taste")),
         "term_habit",
+        "term_neighbours",
     ]
     np.testing.assert_allclose(terms.sum(axis=1), table["score"])
 

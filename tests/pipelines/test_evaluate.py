@@ -8,6 +8,7 @@ import pytest
 
 from recsys.errors import ConfigError, DataError
 from recsys.evaluation import BINS
+from recsys.pipelines import windows
 from recsys.pipelines.evaluate import evaluate, with_baselines
 from recsys.pipelines.ingest import open_evaluated
 from recsys.pipelines.lists import GivenLists
@@ -19,6 +20,14 @@ from recsys.vocabulary import Vocabulary
 
 CUT = {"cut": "2024-06-01T00:00:00Z", "test_window": "14d", "k": [3, 10]}
 NAMES = ("popular", "own_purchases", "als")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_window():
+    """No weights are learnt here: one window before a cut is as good as three."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "WINDOWS", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -244,8 +253,12 @@ def test_own_brands_and_new_items_are_marked(shop, tables, make_config, bought):
 # Several origins, seeds and amounts
 
 
-def small(make_config, **evaluation):
-    return make_config(evaluation=evaluation, model={"factors": 2, "iterations": 1})
+AGE = {"age": {"kind": "attribute", "column": "age"}}
+
+
+def small(make_config, *, segments=AGE, **evaluation):
+    model = {"factors": 2, "iterations": 1}
+    return make_config(evaluation=evaluation, model=model, segments=segments)
 
 
 def test_a_user_counts_once_however_often_she_is_asked_about(shop, make_config):
@@ -309,14 +322,16 @@ def test_the_more_is_revealed_the_better_own_purchases_are_known(shop, make_conf
 
 
 def test_attributes_of_a_held_out_user_stay_and_her_habits_do_not(shop, make_config, tables):
-    config = small(make_config, **CUT, protocol="warm_up", users=25, reveal=[0])
+    habits = {"spending": {"kind": "spending"}, "taste": {"kind": "interest"}}
+    amounts = {"protocol": "warm_up", "users": 25, "reveal": [0]}
+    config = small(make_config, segments={**AGE, **habits}, **CUT, **amounts)
     found = evaluate(shop, config, config.chosen(["popular"]))
     rows = found.memberships
     asked = found.runs[0].judged["popular"].per_user.index
     ages = tables.users.set_index("user_id")["age"].reindex(asked).dropna()
     found_ages = rows[rows["axis"] == "age"].set_index("user_id")["segment"]
     assert found_ages.to_dict() == ages.to_dict()
-    assert set(rows["axis"]) == {"age"}  # without events: no lifecycle, no spending, no taste
+    assert set(rows["axis"]) == {"age"}  # without events: no spending, no taste
     assert (found.results["popular"].per_user["history"] == 0).all()
 
 

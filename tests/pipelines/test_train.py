@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 
 from recsys.events.shop import WITHOUT_TIMES
-from recsys.pipelines.train import fit
+from recsys.pipelines.train import fit, rehearse
 from recsys.pipelines.windows import TOO_SHORT
 from recsys.ranking import Request, describe
 from recsys.ranking.learning import unlearnt
 from recsys.vocabulary import Vocabulary
 
 
-def rankings_of(shop, trained, config, users, k=10):
-    """Every variant's lists, checked to be finite and full; the users may be strangers."""
+def rankings_of(shop, trained, config, users, k=10, names=None):
+    """Every variant's lists, or those of some, finite and full; the users may be strangers."""
     customers = describe(
         shop.events(before=trained.as_of),
         Vocabulary(users),
@@ -23,6 +23,8 @@ def rankings_of(shop, trained, config, users, k=10):
     )
     lists = {}
     for name, variant in config.every_variant().items():
+        if names is not None and name not in names:
+            continue
         everyone = range(len(customers.users))
         found = list(trained.ranker().rank_all(customers, everyone, variant, Request(k)))
         for ranking in found:
@@ -46,11 +48,38 @@ def test_a_shop_trains_and_ranks_by_every_variant(shop, trained, config):
 def test_weights_are_learnt_for_the_variants_that_ask_for_them(trained, config):
     asked = {n for n, v in config.every_variant().items() if v.recipe.weights == "learned"}
     assert trained.learnt.keys() == asked == {"no_segments", "segment_aware"}
-    assert trained.weights().keys() == {trained.variants[name].digest for name in asked}
+    assert trained.weights().keys() == {trained.variants[name].learns for name in asked}
     for found in trained.learnt.values():
-        ends = [*found.weights.cold.values(), *found.weights.warm.values()]
-        assert min(ends) >= 0
+        assert min(min(weights) for weights in found.weights.signals.values()) >= 0
         assert 0 < found.ndcg <= 1
+    assert not any(s.startswith("prior:") for s in trained.learnt["no_segments"].weights.signals)
+    assert trained.learnt["no_segments"].weights.centre == "mean"
+
+
+def test_variants_that_differ_after_the_blend_alone_share_what_is_learnt(
+    tables, make_config, open_shop_of
+):
+    pin = {"first": {"kind": "pin", "items": [tables.items["item_id"].iloc[-1]]}}
+    config = make_config(
+        segments={"age": {"kind": "attribute", "column": "age"}},
+        variants={"sale": {"like": "no_segments", "rules": pin}},
+    )
+    shop = open_shop_of(tables, config)
+    wanted = config.chosen(["no_segments", "sale"])
+    trained = fit(shop, config, as_of=shop.after_all(), variants=wanted, threads=1)
+    assert trained.learnt["sale"] == trained.learnt["no_segments"]
+    assert len(trained.weights()) == 1
+    # Another one with the same blend is ranked by those weights, and nothing is learnt anew.
+    late = make_config(variants={"later": {"like": "no_segments", "diversity": {"kind": "mmr"}}})
+    trained.ranker().check(late.every_variant()["later"])
+    lists = rankings_of(shop, trained, config, USERS, names=("no_segments", "sale"))
+    first = trained.model.items.index_of(pin["first"]["items"])[0]
+    assert [ranking.items[0] for ranking in lists["sale"]] == [first] * len(USERS)
+
+
+def test_learning_again_on_the_same_windows_finds_the_same(trained, config):
+    variant = trained.variants["no_segments"]
+    assert rehearse(trained.learning, config, variant, threads=1) == trained.learnt["no_segments"]
 
 
 def test_weights_are_learnt_only_where_they_are_asked_for(shop, config):
@@ -167,12 +196,16 @@ def test_an_axis_younger_than_the_learning_window_trains_without_a_weight(
     shop = open_shop_of(tables._replace(users=last_week), config)
     trained = fit(shop, config, as_of=shop.after_all(), threads=1)
     assert "age" in trained.model.segments
-    weights = trained.learnt["segment_aware"].weights
-    assert "prior:age" not in weights.cold
+    assert "prior:age" not in trained.learnt["segment_aware"].weights.signals
     rankings_of(shop, trained, config, USERS)
 
 
-def test_a_window_in_which_nobody_buys_says_that_defaults_are_used(shop, config):
-    two_months_on = shop.after_all() + 60 * 86_400_000_000
-    trained = fit(shop, config, as_of=two_months_on, threads=1)
+def test_windows_in_which_nobody_buys_say_that_defaults_are_used(tables, config, open_shop_of):
+    views = tables.events["timestamp"] >= "2024-03-15"
+    quiet = tables.events.assign(event=tables.events["event"].where(~views, "view"))
+    shop = open_shop_of(tables._replace(events=quiet), config)
+    trained = fit(shop, config, as_of=shop.after_all(), threads=1)
     assert TOO_SHORT in trained.notes
+    for name, found in trained.learnt.items():
+        signals = trained.variants[name].signals(trained.model.segments)
+        assert found.weights == unlearnt(signals).weights

@@ -6,11 +6,13 @@ import pytest
 from scipy import sparse
 
 from recsys.interactions import HALF_LIVES, Catalogue, Histories, InteractionsConfig
-from recsys.models import FoldIn, Habit, Model, ModelConfig
+from recsys.models import FoldIn, Habit, Model, ModelConfig, Neighbours
+from recsys.models.habit import N_PLAIN
 from recsys.ranking import Customers
 from recsys.segments import Axis, AxisFit, Memberships, Reference
 from recsys.vocabulary import Vocabulary
 
+BRANDS = ("ours", "theirs", "")
 CATEGORIES = ("food > fruit", "food > fruit > citrus", "food", "foodstuff", "")
 
 
@@ -57,44 +59,70 @@ def memberships_of(
     return Memberships(users, tuple(axes), sparse.csr_matrix(np.hstack(parts)))
 
 
+def neighbours_of(rng: np.random.Generator, n_items: int) -> Neighbours:
+    """A fifth of the items are close to each item, none to itself."""
+    near = (rng.random((n_items, n_items)) < 0.2) & ~np.eye(n_items, dtype=bool)
+    strengths = sparse.csr_matrix(near * rng.uniform(0.1, 2.0, size=near.shape))
+    strengths.sort_indices()
+    return Neighbours(
+        strengths.indptr.astype(np.int64),
+        strengths.indices.astype(np.int32),
+        strengths.data.astype(np.float32),
+    )
+
+
+def fold_in_of(
+    rng: np.random.Generator, axes: Sequence[Axis], n_items: int, columns: np.ndarray, d: int
+) -> FoldIn:
+    root = rng.normal(size=(d, d))
+    n_segments = sum(len(axis.segments) for axis in axes)
+    shares = [np.full(len(axis.segments), 1 / len(axis.segments)) for axis in axes]
+    return FoldIn(
+        np.ascontiguousarray(columns[:, :d]),
+        rng.random(n_items) < 0.9,
+        root @ root.T + np.eye(d),
+        np.eye(d) * 0.5,
+        rng.normal(size=d),
+        rng.normal(size=(n_segments, d)),
+        np.concatenate([np.empty(0), *shares]),
+        np.stack([np.eye(d), 2 * np.eye(d)]),
+    )
+
+
+def habit_of(rng: np.random.Generator, n_items: int) -> Habit:
+    plain = [0.3, *rng.normal(scale=0.1, size=N_PLAIN - 1 + 2 * len(HALF_LIVES))]
+    return Habit(
+        rng.uniform(0.2, 3, size=n_items),
+        rng.uniform(3, 30, size=n_items),
+        rng.random(n_items) < 0.6,
+        np.asarray([-2.0, *plain]),
+        0.1,
+    )
+
+
 def model_of(
     rng: np.random.Generator, axes: Sequence[Axis], n_items: int, d: int, columns: np.ndarray
 ) -> Model:
     """A model whose item side is `columns`, and whose other parts are drawn."""
-    root = rng.normal(size=(d, d))
-    factors = np.ascontiguousarray(columns[:, :d])
-    coefficients = np.concatenate([[-2.0, 0.3], rng.normal(scale=0.1, size=2 + 12)])
-    category = rng.choice(CATEGORIES, size=n_items)
     items = Vocabulary([f"i{number:04d}" for number in range(n_items)])
-    n_segments = sum(len(axis.segments) for axis in axes)
-    shares = [np.full(len(axis.segments), 1 / len(axis.segments)) for axis in axes]
+    texts = {
+        "category": rng.choice(CATEGORIES, size=n_items).astype(np.str_),
+        "brand": rng.choice(BRANDS, size=n_items).astype(np.str_),
+    }
     return Model(
-        Catalogue(items, rng.random(n_items) < 0.9, {"category": category.astype(np.str_)}),
-        columns,
-        FoldIn(
-            factors,
-            rng.random(n_items) < 0.9,
-            root @ root.T + np.eye(d),
-            np.eye(d) * 0.5,
-            rng.normal(size=d),
-            rng.normal(size=(n_segments, d)),
-            np.concatenate([np.empty(0), *shares]),
-            np.stack([np.eye(d), 2 * np.eye(d)]),
-        ),
-        Habit(
-            rng.uniform(0.2, 3, size=n_items),
-            rng.uniform(3, 30, size=n_items),
-            rng.random(n_items) < 0.6,
-            coefficients,
-            0.1,
-        ),
-        tuple(axes),
-        Reference(np.full(n_items, np.nan), np.full(n_items, np.nan)),
-        {axis.name: 5.0 for axis in axes},
-        float("inf"),
-        InteractionsConfig(),
-        ModelConfig(factors=d),
-        True,
+        catalogue=Catalogue(items, rng.random(n_items) < 0.9, texts),
+        columns=columns,
+        fold_in=fold_in_of(rng, axes, n_items, columns, d),
+        slope=10.0,
+        habit=habit_of(rng, n_items),
+        neighbours=neighbours_of(rng, n_items),
+        axes=tuple(axes),
+        reference=Reference(np.full(n_items, np.nan), np.full(n_items, np.nan)),
+        kappa={axis.name: 5.0 for axis in axes},
+        popularity_half_life=float("inf"),
+        interactions=InteractionsConfig(),
+        config=ModelConfig(factors=d),
+        timed=True,
     )
 
 

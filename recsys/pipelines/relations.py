@@ -1,0 +1,77 @@
+"""From item to item, as of the cut: what is bought together, what is alike, what rises."""
+
+import numpy as np
+
+from recsys.config import RecsysConfig
+from recsys.events.schema import MICROSECONDS_PER_DAY
+from recsys.events.shop import Shop
+from recsys.models import ALS, POPULARITY, Model
+from recsys.models.related import (
+    Related,
+    RelatedConfig,
+    Trending,
+    basket_table,
+    build_baskets,
+    count_trends,
+    fit_similar,
+    fit_together,
+    fit_trending,
+    trend_table,
+)
+from recsys.pipelines.snapshot import Snapshot
+from recsys.segments import Memberships
+
+
+def relate(
+    shop: Shop, config: RecsysConfig, now: Snapshot, memberships: Memberships, model: Model
+) -> Related:
+    """Learn the relations between items from everything before a snapshot's moment.
+
+    Parameters
+    ----------
+    shop, config
+        The data and the config.
+    now
+        As of the cut.
+    memberships
+        Of its users.
+    model
+        Fitted on it.
+    """
+    settings, seed = config.model.related, config.model.seed
+    events, items = shop.events(before=now.as_of), now.catalogue.items
+    table = basket_table(events, config.interactions.target, timed=shop.timed)
+    baskets = build_baskets(table, items, largest=settings.largest_basket, seed=seed)
+    positive = now.histories.user_items()
+    positive.data = np.maximum(positive.data, 0.0)
+    positive.eliminate_zeros()
+    groups = np.unique(now.catalogue.category, return_inverse=True)[1]
+    similar = fit_similar(
+        positive,
+        model.columns[:, model.blocks[ALS]],
+        model.fold_in.supported,
+        groups.astype(np.int64),
+        settings,
+        seed=seed,
+    )
+    trending = _trending(shop, config, now, memberships, model)
+    return Related(fit_together(baskets, settings), similar, trending)
+
+
+def _trending(
+    shop: Shop, config: RecsysConfig, now: Snapshot, memberships: Memberships, model: Model
+) -> Trending:
+    settings = config.model.related
+    popularity = model.columns[:, model.blocks[POPULARITY]].astype(np.float64)[:, 0]
+    axes = list(model.segments.values())
+    if not _two_windows(shop, settings, now.as_of):
+        return fit_trending(None, axes, popularity)
+    known, target = shop.events(before=now.as_of), config.interactions.target
+    table = trend_table(known, target, as_of=now.as_of, days=settings.trend_days)
+    return fit_trending(count_trends(table, memberships, model.items), axes, popularity)
+
+
+def _two_windows(shop: Shop, settings: RelatedConfig, as_of: int) -> bool:
+    span = shop.span()
+    needed = 2 * round(settings.trend_days * MICROSECONDS_PER_DAY)
+    return span is not None and span[0] <= as_of - needed
