@@ -22,6 +22,7 @@ from recsys.cli.segment import segment
 from recsys.cli.serve import serve
 from recsys.cli.simulate import simulate
 from recsys.cli.train import train
+from recsys.cli.tune import tune
 from recsys.cli.validate import validate
 from recsys.errors import RecsysError
 
@@ -39,6 +40,7 @@ for command in (
     validate,
     segment,
     train,
+    tune,
     recommend,
     evaluate,
     compare,

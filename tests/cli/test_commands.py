@@ -114,6 +114,7 @@ def test_a_missing_config_says_how_to_get_one(ask: Any, tmp_path: Path) -> None:
         ["validate"],
         ["segment"],
         ["train"],
+        ["tune"],
         ["evaluate"],
         ["serve"],
         ["models", "list"],
