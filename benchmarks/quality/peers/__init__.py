@@ -1,0 +1,1 @@
+"""What other recommenders reach on the protocols; in an environment of their own."""
