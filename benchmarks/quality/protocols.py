@@ -1,98 +1,70 @@
-"""Rank the fixed questions of a folder of protocols, and score the lists with the folder's scorer.
+"""Rank the fixed questions of a folder of protocols, and score the lists with its own scorer.
 
-    RECSYS_PROTOCOLS=FOLDER python benchmarks/quality/protocols.py [NAME ...] [--output FILE]
+    RECSYS_PROTOCOLS=FOLDER python benchmarks/quality/protocols.py [NAME ...] [--lists DIR]
+        [--settings FILE] [--output FILE]
 
-Each protocol holds `train.parquet`, `users.parquet`, `items.parquet`, `catalogue.parquet`,
-`targets.parquet` and `meta.json`; `score.py` beside them imports nothing of this project.
-Everything is learnt from `train.parquet`; `targets.parquet` says only for whom lists are asked, and
-is read by the scorer. Prints one JSON document: figures overall and by history size, seconds and
-peak memory.
+Settings are a TOML file of `[model]` and `[interactions]` tables, such as `recsys tune` writes;
+without it everything is a default. Prints one JSON document: figures overall and by history size,
+what was learnt, seconds of every step and peak memory.
 """
 
 import argparse
 import json
 import os
 import platform
-import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
+from recsys.pipelines.train import Trained, fit
 
-from recsys.config import RecsysConfig, parse_config
-from recsys.events.times import parse_time
-from recsys.pipelines.ingest import open_shop
-from recsys.pipelines.train import fit
-from recsys.ranking import Request, describe
-from recsys.vocabulary import Vocabulary
-
-VARIANTS = ("popular", "own_purchases", "als", "no_segments", "segment_aware")
-K = 20
-LIFE = {
-    "lifecycle": {"kind": "lifecycle"},
-    "rfm": {"kind": "rfm"},
-    "spending": {"kind": "spending"},
-    "interest": {"kind": "interest"},
-}
-SHOPS: dict[str, dict[str, Any]] = {
-    "completejourney_temporal": {
-        "columns": {"category": ["department", "product_category"]},
-        "attributes": ("age", "income"),
-    },
-    "tafeng_temporal": {
-        "columns": {"category": "subclass"},
-        "attributes": ("age_group", "residence_area"),
-    },
-}
-"""What a shop's owner would write into the config; every other setting is a default."""
+sys.path.insert(0, str(Path(__file__).parent))
+from questions import (
+    SHOPS,
+    VARIANTS,
+    Question,
+    customers_of,
+    lists_of,
+    open_question,
+    peak_gb,
+    score,
+)
 
 
-def config_of(folder: Path, name: str, scratch: Path) -> RecsysConfig:
-    """Return the config of a protocol: its train events, its users, its catalogue."""
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    items = scratch / f"{name}_items.parquet"
-    catalogue_of(folder).to_parquet(items, index=False)
-    axes = {column: {"kind": "attribute", "column": column} for column in SHOPS[name]["attributes"]}
-    content = {
-        "data": {
-            "events": str(folder / "train.parquet"),
-            "users": str(folder / "users.parquet"),
-            "items": str(items),
-            "columns": SHOPS[name]["columns"],
-        },
-        "segments": {**LIFE, **axes},
-        "evaluation": {"test_window": f"{meta['test_days']}d"},
+def run(
+    root: Path,
+    name: str,
+    variants: Sequence[str] = VARIANTS,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    lists: Path | None = None,
+) -> dict[str, Any]:
+    """Learn, rank and score one protocol."""
+    seconds: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        with clock(seconds, "ingest"):
+            question = open_question(root, name, Path(scratch), settings)
+        trained = train(question, variants, seconds)
+        folder = lists or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        scores = score_all(question, trained, variants, folder, seconds)
+        if question.amounts == [None]:
+            scores = {variant: parts["all"] for variant, parts in scores.items()}
+    return {
+        "scores": scores,
+        "learnt": {variant: learnt_words(found) for variant, found in trained.learnt.items()},
+        "seconds": seconds,
+        "peak_gb": peak_gb(),
     }
-    return parse_config(content, scratch)
 
 
-def catalogue_of(folder: Path) -> pd.DataFrame:
-    """Return the items file, where only what can be a target is available."""
-    allowed = set(pd.read_parquet(folder / "catalogue.parquet")["item_id"])
-    seen = pd.read_parquet(folder / "train.parquet", columns=["item_id"])["item_id"]
-    known = pd.DataFrame({"item_id": sorted(allowed | set(seen))})
-    items = pd.read_parquet(folder / "items.parquet").merge(known, on="item_id", how="right")
-    return items.assign(available=items["item_id"].isin(allowed))
-
-
-def lists_of(
-    config: RecsysConfig,
-    cut: str,
-    users: Sequence[str],
-    variants: Sequence[str],
-    seconds: dict[str, float],
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield each variant's name and its lists; note the seconds of every step in `seconds`."""
-    with clock(seconds, "ingest"):
-        shop = open_shop(config)
-    moment = parse_time(cut)
+def train(question: Question, variants: Sequence[str], seconds: dict[str, float]) -> Trained:
+    """Train on what a question allows, and note the seconds of every step."""
 
     @contextmanager
     def timed(what: str, total: int | None) -> Iterator[Any]:
@@ -101,74 +73,67 @@ def lists_of(
             yield lambda: None
 
     with clock(seconds, "train, all of it"):
-        trained = fit(shop, config, as_of=moment, progress=timed)
-    with clock(seconds, "describing users"):
-        attributes = shop.users(as_of=moment)
-        events = shop.events(before=moment)
-        customers = describe(events, Vocabulary(users), attributes, trained.model, as_of=moment)
-    for name in variants:
-        variant = config.chosen([name])[0]
-        with clock(seconds, f"ranking by {name}"):
-            ranked = trained.ranker().rank_all(customers, range(len(users)), variant, Request(k=K))
-            lists = [ranking.ids(trained.model.items.ids) for ranking in ranked]
-        sizes = [len(items) for items in lists]
-        frame = pd.DataFrame(
-            {
-                "user_id": np.repeat(customers.users.ids.astype(object), sizes),
-                "item_id": [item for items in lists for item in items],
-                "rank": [rank for size in sizes for rank in range(1, size + 1)],
-            }
+        return fit(
+            question.shop,
+            question.config,
+            as_of=question.as_of,
+            variants=question.config.chosen(list(variants)),
+            progress=timed,
         )
-        yield name, frame
+
+
+def score_all(
+    question: Question,
+    trained: Trained,
+    variants: Sequence[str],
+    folder: Path,
+    seconds: dict[str, float],
+) -> dict[str, dict[str, Any]]:
+    """Return the scorer's answer by variant and by how much is revealed."""
+    scores: dict[str, dict[str, Any]] = {variant: {} for variant in variants}
+    for asked, customers in customers_of(question, trained):
+        for name in variants:
+            variant = question.config.chosen([name])[0]
+            with clock(seconds, f"ranking by {name}"):
+                lists = lists_of(trained, customers, variant)
+            file = folder / f"{question.folder.name}-{name}-{asked}.parquet"
+            scores[name][asked] = score(question, lists, asked, file)
+    return scores
+
+
+def learnt_words(found: Any) -> dict[str, Any]:
+    """Lay out what was learnt for a variant."""
+    return {**found.weights.model_dump(), "ndcg": found.ndcg, "gains": found.gains}
 
 
 @contextmanager
 def clock(seconds: dict[str, float], what: str) -> Iterator[None]:
+    """Add the seconds of a block to what it is called."""
     start = time.perf_counter()
     yield
     seconds[what] = round(seconds.get(what, 0.0) + time.perf_counter() - start, 1)
 
 
-def run(root: Path, name: str, variants: Sequence[str] = VARIANTS) -> dict[str, Any]:
-    """Learn, rank and score one protocol."""
-    folder = root / name
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    targets = pd.read_parquet(folder / "targets.parquet", columns=["user_id"])["user_id"]
-    users = sorted(set(targets.astype(str)))
-    scores: dict[str, Any] = {}
-    seconds: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as place:
-        config = config_of(folder, name, Path(place))
-        for variant, lists in lists_of(config, meta["test_start"], users, variants, seconds):
-            file = Path(place) / f"{variant}.parquet"
-            lists.to_parquet(file, index=False)
-            scores[variant] = score(root, folder, file)
-    return {"scores": scores, "seconds": seconds, "peak_gb": peak_gb()}
-
-
-def score(root: Path, folder: Path, lists: Path) -> dict[str, Any]:
-    """Run the folder's own scorer."""
-    command = [sys.executable, str(root / "score.py"), str(folder), str(lists)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(answer.stdout)
-    return found
-
-
-def peak_gb() -> float:
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(SHOPS))
+    parser.add_argument("--variant", action="append", default=[])
+    parser.add_argument("--settings", type=Path)
+    parser.add_argument("--lists", type=Path)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     if "RECSYS_PROTOCOLS" not in os.environ:
         parser.error("set RECSYS_PROTOCOLS to the folder of protocols")
     root = Path(os.environ["RECSYS_PROTOCOLS"])
+    settings = tomllib.loads(arguments.settings.read_text()) if arguments.settings else {}
+    variants = tuple(arguments.variant) or VARIANTS
     result = {
         "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
-        "protocols": {name: run(root, name) for name in arguments.names},
+        "settings": settings,
+        "protocols": {
+            name: run(root, name, variants, settings=settings, lists=arguments.lists)
+            for name in arguments.names
+        },
     }
     text = json.dumps(result, indent=1)
     if arguments.output:
