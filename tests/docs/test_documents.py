@@ -21,7 +21,19 @@ from recsys.events.imported import COPIES as IMPORTED_COPIES
 from recsys.events.imported import RULES as IMPORTED_RULES
 from recsys.events.schema import EVENT_FIELDS, EVENT_TYPES, ITEM_FIELDS
 from recsys.events.validation import DUPLICATE, Intake, rules
-from recsys.ranking import BUILT_IN
+from recsys.ranking import BUILT_IN, Recipe
+from recsys.ranking.calibration import CalibrationConfig
+from recsys.ranking.diversity import MmrConfig
+from recsys.ranking.exploration import PlackettLuceConfig, SwapsConfig
+from recsys.ranking.rules import (
+    BoostRule,
+    BuryRule,
+    CapRule,
+    ForbidRule,
+    OfferRule,
+    PinRule,
+    RequireRule,
+)
 from recsys.segments import FEATURES, KINDS
 from recsys.segments.presets import preset_names
 from service.app import create_app
@@ -32,10 +44,22 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DATA = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
 SEGMENTS = (ROOT / "recsys" / "segments" / "README.md").read_text(encoding="utf-8")
+RANKING = (ROOT / "recsys" / "ranking" / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md",
-             "benchmarks/README.md", "recsys/segments/README.md")  # fmt: skip
+             "benchmarks/README.md", "recsys/segments/README.md",
+             "recsys/ranking/README.md")  # fmt: skip
 OF_AXES = {kind.config.__name__ for kind in KINDS.values()} | {"Calm", "Condition", "Rule"}
 """The tables of the config that the document of segments describes."""
+OF_VARIANTS = {model.__name__ for model in (Recipe, PinRule, BoostRule, BuryRule, RequireRule,
+               ForbidRule, CapRule, OfferRule, MmrConfig, CalibrationConfig, PlackettLuceConfig,
+               SwapsConfig)}  # fmt: skip
+"""The tables of the config that the document of ranking describes."""
+
+
+def document_of(table: str) -> str:
+    if table in OF_AXES:
+        return SEGMENTS
+    return RANKING if table in OF_VARIANTS else README
 
 
 def commands() -> dict[str, Any]:
@@ -82,7 +106,7 @@ def config_keys() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("table", "key"), config_keys())
 def test_every_config_key_is_documented(table: str, key: str) -> None:
-    assert f"`{key}`" in (SEGMENTS if table in OF_AXES else README), table
+    assert f"`{key}`" in document_of(table), table
 
 
 def test_every_table_of_the_config_is_documented() -> None:
@@ -90,11 +114,11 @@ def test_every_table_of_the_config_is_documented() -> None:
         assert f"`[{table}" in README
 
 
-def numeric_defaults(*, of_axes: bool) -> dict[str, set[float]]:
+def numeric_defaults(document: str) -> dict[str, set[float]]:
     """Every number that a key has as its default, in whichever table the key stands."""
     found: dict[str, set[float]] = {}
     for definition in json_schema()["$defs"].values():
-        ours = (definition["title"] in OF_AXES) is of_axes
+        ours = document_of(definition["title"]) == document
         for key, value in definition.get("properties", {}).items() if ours else ():
             default = value.get("default")
             if isinstance(default, int | float) and not isinstance(default, bool):
@@ -103,7 +127,7 @@ def numeric_defaults(*, of_axes: bool) -> dict[str, set[float]]:
 
 
 def test_documented_defaults_are_the_codes() -> None:
-    defaults = numeric_defaults(of_axes=False)
+    defaults = numeric_defaults(README)
     shown: dict[str, set[float]] = {}
     for line in README.splitlines():
         if line.count("|") == 5:
@@ -120,7 +144,14 @@ def test_documented_defaults_of_axes_are_the_codes() -> None:
     shown: dict[str, set[float]] = {}
     for key, number in re.findall(r"`(\w+)` (?:\(in quantiles\) )?(\d[\d.]*)", SEGMENTS):
         shown.setdefault(key, set()).add(float(number))
-    assert shown == numeric_defaults(of_axes=True)
+    assert shown == numeric_defaults(SEGMENTS)
+
+
+def test_documented_defaults_of_variants_are_the_codes() -> None:
+    shown: dict[str, set[float]] = {}
+    for key, number in re.findall(r"`(\w+)` (\d[\d.]*)", RANKING):
+        shown.setdefault(key, set()).add(float(number))
+    assert shown == numeric_defaults(RANKING)
 
 
 def test_every_feature_is_documented_as_it_is_defined_and_no_other() -> None:
