@@ -115,7 +115,8 @@ def window_starts(first: int, as_of: int, length: int) -> list[int]:
     """Return where windows begin, the newest first.
 
     The newest ends at the cut. The others begin earlier, each with at least half of the span
-    before it, at least `APART` and at most a whole window apart.
+    before it, at least `APART` and at most a whole window apart; windows that are shorter than
+    `APART` follow each other without a gap.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ class Learnt(NamedTuple):
     Attributes
     ----------
     weights
-        At both ends.
+        At every knot.
     ndcg
         On cases the weights had no part in; bins of activity weigh the same.
     gains

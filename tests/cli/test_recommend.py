@@ -18,6 +18,7 @@ TERMS = (
     "term_prior_age",
     "term_prior_region",
     "term_habit",
+    "term_neighbours",
 )
 
 
