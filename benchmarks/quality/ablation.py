@@ -14,9 +14,6 @@ Student's t interval and the rule of never worse.
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -32,7 +29,16 @@ from recsys.statistics import PairedT, paired_t
 
 sys.path.insert(0, str(Path(__file__).parent))
 from protocols import learnt_words, score_all, train
-from questions import SHOPS, Question, compare, open_question, peak_gb
+from questions import (
+    SHOPS,
+    Question,
+    compare,
+    open_question,
+    peak_gb,
+    protocols_folder,
+    run_scorer,
+    write,
+)
 
 FULL, PLAIN = "segment_aware", "no_segments"
 METRIC = "ndcg@10"
@@ -213,10 +219,7 @@ def rule(found: PairedT) -> str:
 def values_of(question: Question, file: Path, asked: str) -> "pd.Series[float]":
     """Return each user's NDCG@10 by the folder's own scorer."""
     per_user = file.with_suffix(".users.parquet")
-    scorer = question.folder.parent / "score.py"
-    reveal = [] if asked == "all" else ["--reveal", asked]
-    command = [sys.executable, scorer, question.folder, file, *reveal, "--per-user", per_user]
-    subprocess.run(command, capture_output=True, check=True)
+    run_scorer(question, file, asked, "--per-user", str(per_user))
     values: pd.Series[float] = pd.read_parquet(per_user).set_index("user_id")[METRIC].sort_index()
     return values
 
@@ -247,17 +250,12 @@ def main() -> None:
     parser.add_argument("--lists", type=Path)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    if "RECSYS_PROTOCOLS" not in os.environ:
-        parser.error("set RECSYS_PROTOCOLS to the folder of protocols")
-    root = Path(os.environ["RECSYS_PROTOCOLS"])
-    result = {}
+    root, result = protocols_folder(parser), {}
     for name in arguments.names:
         axes = EVERY_AXIS[name] if arguments.every_axis else {}
         less = {} if arguments.pair else None
         result[name] = run(root, name, axes=axes, less=less, lists=arguments.lists)
-        text = json.dumps(result, indent=1)
-        if arguments.output:
-            arguments.output.write_text(text + "\n", encoding="utf-8")
+        text = write(result, arguments.output)
     print(text)
 
 

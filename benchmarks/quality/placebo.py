@@ -12,8 +12,6 @@ t interval, and how often each axis or the centre earned a weight, and the media
 """
 
 import argparse
-import json
-import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -44,7 +42,15 @@ from recsys.statistics import mean_interval
 
 sys.path.insert(0, str(Path(__file__).parent))
 from protocols import train
-from questions import Question, customers_of, lists_of, open_question, score
+from questions import (
+    Question,
+    customers_of,
+    lists_of,
+    open_question,
+    protocols_folder,
+    score,
+    write,
+)
 
 FULL, PLAIN = "segment_aware", "no_segments"
 NAMES = ("ml-1m_cold", "tafeng_temporal", "completejourney_cold", "completejourney_temporal")
@@ -276,14 +282,10 @@ def main() -> None:
     parser.add_argument("--permutations", type=int, default=20)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    if "RECSYS_PROTOCOLS" not in os.environ:
-        parser.error("set RECSYS_PROTOCOLS to the folder of protocols")
-    root, result = Path(os.environ["RECSYS_PROTOCOLS"]), {}
+    root, result = protocols_folder(parser), {}
     for name in arguments.names:
         result[name] = run(root, name, arguments.permutations)
-        text = json.dumps(result, indent=1)
-        if arguments.output:
-            arguments.output.write_text(text + "\n", encoding="utf-8")
+        text = write(result, arguments.output)
     print(text)
 
 

@@ -9,7 +9,6 @@ what was learnt, seconds of every step and peak memory.
 """
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -32,7 +31,9 @@ from questions import (
     lists_of,
     open_question,
     peak_gb,
+    protocols_folder,
     score,
+    write,
 )
 
 
@@ -122,9 +123,7 @@ def main() -> None:
     parser.add_argument("--lists", type=Path)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    if "RECSYS_PROTOCOLS" not in os.environ:
-        parser.error("set RECSYS_PROTOCOLS to the folder of protocols")
-    root = Path(os.environ["RECSYS_PROTOCOLS"])
+    root = protocols_folder(parser)
     settings = tomllib.loads(arguments.settings.read_text()) if arguments.settings else {}
     variants = tuple(arguments.variant) or VARIANTS
     result = {
@@ -135,10 +134,7 @@ def main() -> None:
             for name in arguments.names
         },
     }
-    text = json.dumps(result, indent=1)
-    if arguments.output:
-        arguments.output.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    print(write(result, arguments.output))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ from `train.parquet`; `targets.parquet` says only for whom lists are asked, and 
 scorer, `score.py` beside them, which imports nothing of this project.
 """
 
+import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -196,21 +198,37 @@ def lists_of(trained: Trained, customers: Customers, variant: Variant) -> pd.Dat
 def score(question: Question, lists: pd.DataFrame, asked: str, file: Path) -> dict[str, Any]:
     """Write lists to a file and run the folder's own scorer on it."""
     lists.to_parquet(file, index=False)
-    found: dict[str, Any] = json.loads(_run(question, file, asked))
+    found: dict[str, Any] = json.loads(run_scorer(question, file, asked))
     return found
 
 
 def compare(question: Question, ours: Path, theirs: Path, asked: str) -> dict[str, Any]:
     """Return the paired difference of two files of lists, with its interval."""
-    found: dict[str, Any] = json.loads(_run(question, ours, asked, "--compare", str(theirs)))
+    found: dict[str, Any] = json.loads(run_scorer(question, ours, asked, "--compare", str(theirs)))
     return found
 
 
-def _run(question: Question, file: Path, asked: str, *further: str) -> str:
+def run_scorer(question: Question, file: Path, asked: str, *further: str) -> str:
+    """Return what the folder's own scorer prints of a file of lists."""
     scorer = question.folder.parent / "score.py"
     reveal = [] if asked == "all" else ["--reveal", asked]
     command = [sys.executable, str(scorer), str(question.folder), str(file), *reveal, *further]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def protocols_folder(parser: argparse.ArgumentParser) -> Path:
+    """Return the folder of protocols that the environment names."""
+    if "RECSYS_PROTOCOLS" not in os.environ:
+        parser.error("set RECSYS_PROTOCOLS to the folder of protocols")
+    return Path(os.environ["RECSYS_PROTOCOLS"])
+
+
+def write(result: Any, output: Path | None) -> str:
+    """Lay a result out as JSON, and write it to a file where one is named."""
+    text = json.dumps(result, indent=1)
+    if output:
+        output.write_text(text + "\n", encoding="utf-8")
+    return text
 
 
 def peak_gb() -> float:

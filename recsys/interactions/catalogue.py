@@ -34,10 +34,14 @@ class Catalogue:
     columns: dict[str, Ids]
 
     def codes(self, column: str) -> tuple[Indices, Ids]:
-        """Return the code of each item's value, and the sorted distinct values."""
+        """Return the code of each item's value, and the sorted distinct values.
+
+        Without such a column every value is unknown.
+        """
         # Sorting all texts once for each request would be most of what a request costs.
         if column not in self._coded:
-            values, codes = np.unique(self.columns[column], return_inverse=True)
+            texts = self.columns.get(column, np.full(len(self.items), UNKNOWN, dtype=np.str_))
+            values, codes = np.unique(texts, return_inverse=True)
             self._coded[column] = (codes.astype(np.int64), values)
         return self._coded[column]
 
@@ -48,8 +52,13 @@ class Catalogue:
     @property
     def category(self) -> Ids:
         """Each item's category; every item in one unnamed group where the shop has none."""
-        missing = np.full(len(self.items), UNKNOWN, dtype=np.str_)
-        return self.columns.get(CATEGORY, missing)
+        codes, values = self.codes(CATEGORY)
+        return values[codes]
+
+    @property
+    def groups(self) -> Indices:
+        """The code of each item's category, shape ``(n_items,)``."""
+        return self.codes(CATEGORY)[0]
 
 
 def build_catalogue(file: pd.DataFrame, seen: Iterable[str], columns: Iterable[str]) -> Catalogue:

@@ -84,6 +84,13 @@ class Histories:
         matrix.eliminate_zeros()
         return matrix
 
+    def positive_items(self) -> UserItems:
+        """Return the interactions above 0 alone, shape ``(n_users, n_items)``."""
+        matrix = self.user_items()
+        matrix.data = np.maximum(matrix.data, 0.0)
+        matrix.eliminate_zeros()
+        return matrix
+
     def rows(self, user_index: int) -> slice:
         """Return the slice of one user's pairs."""
         return slice(int(self.indptr[user_index]), int(self.indptr[user_index + 1]))

@@ -76,9 +76,9 @@ def fit_model(
         Called after each ALS sweep.
     """
     user_items = histories.user_items()
-    positive = _positive(user_items)
+    positive = histories.positive_items()
     supported = support(positive) >= interactions.min_item_users
-    _, groups = np.unique(catalogue.category, return_inverse=True)
+    groups = catalogue.groups
     slope = confidence_slope(user_items, supported, config.alpha)
     weights = user_items.copy()
     weights.data = confidence(user_items.data, slope)
@@ -124,9 +124,9 @@ def with_memberships(
         Those of the model, with the users', whom a model does not keep.
     """
     supported = model.fold_in.supported
-    _, groups = np.unique(model.catalogue.category, return_inverse=True)
+    groups = model.catalogue.groups
     beside = Support(supported, groups, model.config.kappa_scale)
-    lifts, kappa = _fit_priors(_positive(histories.user_items()), memberships, beside)
+    lifts, kappa = _fit_priors(histories.positive_items(), memberships, beside)
     segments = list(columns_of(memberships.axes).values())
     fold_in = fit_fold_in(factors, supported, memberships.matrix, segments)
     popular = model.columns[:, -1].astype(np.float64)
@@ -137,13 +137,6 @@ def with_memberships(
 def support(positive: UserItems) -> Indices:
     """Count the distinct users of each item."""
     return np.bincount(positive.indices, minlength=positive.shape[1])
-
-
-def _positive(user_items: UserItems) -> UserItems:
-    matrix = user_items.copy()
-    matrix.data = np.maximum(matrix.data, 0.0)
-    matrix.eliminate_zeros()
-    return matrix
 
 
 def _fit_fold_in(

@@ -39,6 +39,25 @@ class Factorisation(NamedTuple):
     item_factors: Factors
 
 
+class Equations(NamedTuple):
+    """The normal equations of one user.
+
+    Attributes
+    ----------
+    left
+        ``A = YᵀY + Σ (|c| − 1) y yᵀ + P``, shape ``(d, d)``.
+    factors, signed
+        ``y`` and ``±c`` of the supported items of her history.
+    precision
+        ``P``.
+    """
+
+    left: Floats
+    factors: Floats
+    signed: Floats
+    precision: Floats
+
+
 def confidence(worth: Floats, alpha: float) -> Floats:
     """Return ``c = 1 + alpha · log1p(|r|)``, with the sign of ``r``: negative is not preferred."""
     return np.asarray(np.sign(worth) * (1.0 + alpha * np.log1p(np.abs(worth))))
@@ -117,13 +136,20 @@ class FoldIn:
         ndarray
             ``x_u``, shape ``(d,)``.
         """
+        left, factors, signed, precision = self.equations(items, weight, around, strength)
+        right = factors.T @ np.maximum(signed, 0.0) + precision @ centre
+        return np.asarray(np.linalg.solve(left, right))
+
+    def equations(
+        self, items: Indices, weight: Floats, around: Centre, strength: float
+    ) -> Equations:
+        """Set up the normal equations of one user, for `user_vector` and for its explanation."""
         known = self.supported[items]
         factors = self.item_factors[items[known]].astype(np.float64)
         signed = weight[known]
         precision = strength * self.precisions[CENTRES.index(around)]
         left = self.gram + precision + (factors.T * (np.abs(signed) - 1.0)) @ factors
-        right = factors.T @ np.maximum(signed, 0.0) + precision @ centre
-        return np.asarray(np.linalg.solve(left, right))
+        return Equations(left, factors, signed, precision)
 
     def scale(self, vector: Floats) -> float:
         """Return ``s_u = sqrt(xᵀ Cov(Y) x)``, floored: the spread of the user's scores."""

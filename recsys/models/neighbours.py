@@ -69,10 +69,7 @@ class Neighbours:
         weights
             ``w_uj ≥ 0`` of each, shape ``(n,)``; see `history_weights`.
         """
-        starts = self.indptr[items]
-        lengths = self.indptr[items + 1] - starts
-        first = np.cumsum(lengths) - lengths
-        places = np.repeat(starts - first, lengths) + np.arange(lengths.sum())
+        lengths, places = self.entries(items)
         shares = weights / max(float(weights.sum()), np.finfo(np.float64).tiny)
         parts = np.repeat(shares, lengths) * self.data[places]
         # One part after the other, in the order of the history.
@@ -80,6 +77,13 @@ class Neighbours:
         term = np.asarray(sums, dtype=np.float64)
         touched = np.flatnonzero(term)
         return touched, term[touched]
+
+    def entries(self, items: Indices) -> tuple[Indices, Indices]:
+        """Return the length of each item's row, and where the entries of all of them stand."""
+        starts = self.indptr[items]
+        lengths = self.indptr[items + 1] - starts
+        first = np.cumsum(lengths) - lengths
+        return lengths, np.repeat(starts - first, lengths) + np.arange(lengths.sum())
 
     def scores(self, indptr: Indices, items: Indices, weights: Floats) -> UserItems:
         """Return the terms of many users, shape ``(n_users, n_items)``; each as if she were alone.

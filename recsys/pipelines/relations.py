@@ -42,15 +42,11 @@ def relate(
     events, items = shop.events(before=now.as_of), now.catalogue.items
     table = basket_table(events, config.interactions.target, timed=shop.timed)
     baskets = build_baskets(table, items, largest=settings.largest_basket, seed=seed)
-    positive = now.histories.user_items()
-    positive.data = np.maximum(positive.data, 0.0)
-    positive.eliminate_zeros()
-    groups = np.unique(now.catalogue.category, return_inverse=True)[1]
     similar = fit_similar(
-        positive,
+        now.histories.positive_items(),
         model.columns[:, model.blocks[ALS]],
         model.fold_in.supported,
-        groups.astype(np.int64),
+        now.catalogue.groups,
         settings,
         seed=seed,
     )

@@ -18,7 +18,7 @@ from recsys.ranking import Ranker, Variant, Weights, describe
 from recsys.ranking.learning import Learner, Learnt, unlearnt
 from recsys.ranking.recency import popularity_half_life
 from recsys.ranking.trials import Trial, Trials, collect, columns_of, lay_out
-from recsys.segments import Memberships, axes_off
+from recsys.segments import Axis, Memberships, axes_off
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def fit(
         model = fitter.fit(learning.now, memberships, learning.past, half_life)
         with progress("item to item", None):
             related = relate(shop, config, learning.now, memberships, model)
-        learnt = _learn(learning, fitter, half_life, wanted)
+        learnt = _learn(learning, fitter, half_life, model.axes, wanted)
     return Trained(
         model,
         related,
@@ -184,17 +184,22 @@ def rehearse(
     fitter = Fitter(config, threads, progress)
     with threadpool_limits(1, "blas"):
         half_life = popularity_half_life(learning.rounds)
-        return _learn(learning, fitter, half_life, [variant])[variant.name]
+        axes = learning.now.memberships(config).axes
+        return _learn(learning, fitter, half_life, axes, [variant])[variant.name]
 
 
 def _learn(
-    learning: Learning, fitter: Fitter, half_life: float, wanted: Sequence[Variant]
+    learning: Learning,
+    fitter: Fitter,
+    half_life: float,
+    axes: Sequence[Axis],
+    wanted: Sequence[Variant],
 ) -> dict[str, Learnt]:
-    axes = [axis.name for axis in learning.now.memberships(fitter.config).axes]
-    signals = {variant.name: variant.signals(dict.fromkeys(axes)) for variant in wanted}
+    names = [axis.name for axis in axes]
+    signals = {variant.name: variant.signals(dict.fromkeys(names)) for variant in wanted}
     if not learning.windows or not wanted:
         return {name: unlearnt(listed) for name, listed in signals.items()}
-    learner = Learner(_trials(learning.windows, fitter, half_life, columns_of(axes)))
+    learner = Learner(_trials(learning.windows, fitter, half_life, columns_of(names)))
     learnt = {}
     with fitter.progress("weights of variants", len(wanted)) as advance:
         for variant in wanted:

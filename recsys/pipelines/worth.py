@@ -116,12 +116,9 @@ def _held_out(shop: Shop, config: RecsysConfig, found: Segmented) -> Window | No
 
 
 def _evidence(window: Window, config: RecsysConfig) -> Evidence:
-    pairs = window.start.histories.user_items()
-    pairs.data = np.maximum(pairs.data, 0.0)
-    pairs.eliminate_zeros()
-    groups = np.unique(window.start.catalogue.category, return_inverse=True)[1].astype(np.int64)
+    pairs = window.start.histories.positive_items()
     supported = support(pairs) >= config.interactions.min_item_users
-    return Evidence(pairs, _targets(window), supported, groups)
+    return Evidence(pairs, _targets(window), supported, window.start.catalogue.groups)
 
 
 def _targets(window: Window) -> UserItems:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from recsys.errors import ConfigError
-from recsys.interactions.catalogue import UNKNOWN
+from recsys.events.schema import CATEGORY
 from recsys.models import ALS, Centre, Model
 from recsys.models.related import Together
 from recsys.ranking.answer import Ranking, Request
@@ -17,7 +17,7 @@ from recsys.ranking.blend import Weights, fixed_weights
 from recsys.ranking.customers import Customers
 from recsys.ranking.finish import Finish
 from recsys.ranking.recipe import Variant
-from recsys.ranking.rules import check_rules
+from recsys.ranking.rules import check_rules, matching
 from recsys.ranking.scorer import Scorer
 from recsys.types import Flags
 
@@ -151,18 +151,7 @@ class Ranker:
     def _allowed(self, request: Request) -> Flags:
         allowed = self.model.catalogue.available.copy()
         if request.categories:
-            allowed &= _in_categories(self.model, request.categories)
+            allowed &= matching({CATEGORY: sorted(request.categories)}, self.model.catalogue)
         excluded = self.model.items.index_of(sorted({*request.exclude_items, *request.cart}))
         allowed[excluded[excluded >= 0]] = False
         return allowed
-
-
-def _in_categories(model: Model, categories: frozenset[str]) -> Flags:
-    """Tell which items are in one of `categories`, or below one in the hierarchy."""
-    codes, values = np.unique(model.catalogue.category, return_inverse=True)[::-1]
-    wanted = [
-        value != UNKNOWN
-        and any(value == name or value.startswith(name + " > ") for name in categories)
-        for value in values.tolist()
-    ]
-    return np.asarray(wanted, dtype=bool)[codes]

@@ -21,7 +21,6 @@ from recsys.events.schema import CATEGORY_SEPARATOR
 from recsys.interactions import Catalogue
 from recsys.models import (
     ALS,
-    CENTRES,
     HABIT,
     NEIGHBOURS,
     POPULARITY,
@@ -476,10 +475,10 @@ def als_parts(
     fold_in, pairs = model.fold_in, customers.histories.rows(user_index)
     items, worth = customers.histories.items[pairs], customers.histories.worth[pairs]
     stored = (worth != 0.0) & fold_in.supported[items]
-    signed = confidence(worth[stored], model.slope)
-    factors = fold_in.item_factors[items[stored]].astype(np.float64)
-    precision = model.config.prior_strength * fold_in.precisions[CENTRES.index(centre)]
-    left = fold_in.gram + precision + (factors.T * (np.abs(signed) - 1.0)) @ factors
+    weight = confidence(worth[stored], model.slope)
+    left, factors, signed, precision = fold_in.equations(
+        items[stored], weight, centre, model.config.prior_strength
+    )
     influence = np.linalg.solve(left, model.columns[shown, model.blocks[ALS]].T.astype(np.float64))
     own = (factors * np.maximum(signed, 0.0)[:, np.newaxis]) @ influence
     membership = customers.memberships.row(user_index)
@@ -496,9 +495,7 @@ def near_strengths(neighbours: Neighbours, items: Indices, shown: Indices) -> Fl
     ndarray
         Shape ``(n_items, n_shown)``; 0 where `i` is not among the kept neighbours of `j`.
     """
-    starts, lengths = neighbours.indptr[items], np.diff(neighbours.indptr)[items]
-    first = np.cumsum(lengths) - lengths
-    places = np.repeat(starts - first, lengths) + np.arange(lengths.sum())
+    lengths, places = neighbours.entries(items)
     column = np.full(len(neighbours.indptr) - 1, -1)
     column[shown] = np.arange(len(shown))
     touched = column[neighbours.indices[places]]

@@ -297,8 +297,6 @@ def value_codes(catalogue: Catalogue, column: str, level: int | None) -> tuple[I
     values
         Sorted; code ``c`` stands for ``values[c]``.
     """
-    if column not in catalogue.columns:
-        return np.full(len(catalogue.items), -1), np.empty(0, dtype=np.str_)
     codes, texts = catalogue.codes(column)
     steps = (text.split(CATEGORY_SEPARATOR)[:level] for text in texts.tolist())
     cut = np.asarray([CATEGORY_SEPARATOR.join(step) for step in steps], dtype=np.str_)

@@ -93,10 +93,9 @@ def learn_reference(
     price = _column(listed, PRICE)
     amount, pieces = _column(sales, AMOUNT), _column(sales, QUANTITY) / FIXED_POINT
     sold_at = np.divide(amount, pieces, out=np.full_like(amount, np.nan), where=pieces > 0)
-    groups = np.unique(catalogue.category, return_inverse=True)[1].astype(np.int64)
     launched = _launched(listed, _column(sales, TIME)) if timed else np.full(len(price), np.nan)
     known = np.where(np.isfinite(price), price, sold_at)
-    return Reference(rank_within(known, groups), launched, tuple(own_brands))
+    return Reference(rank_within(known, catalogue.groups), launched, tuple(own_brands))
 
 
 def _sales(events: nw.LazyFrame[Any], target: Collection[str]) -> pd.DataFrame:
