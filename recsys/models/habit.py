@@ -6,9 +6,11 @@ back within the window ahead, and ``p̄`` its mean over all pairs. The features 
 - of the pair: how often and how lately she bought it, at several half-lives (``log1p(S_h)`` and
   ``log(S_h + ε)``, ``S_h = Σ over days of purchase 2^(−age / h)``), how often buyers of the item
   come back (``log rate_i``, shrunk to its category), the time since the last purchase in units of
-  her own pace (``log(t/τ_ui + ε)``), and that time itself;
+  her own pace (``log(t/τ_ui + ε)``), that time itself, and what she took of it on a day
+  (``log1p(r_ui / days)``: quantities);
 - of her history as a whole: how many days, items and weeks it has, and how long ago it ended;
-- of both: in a short history the item's rate tells more, in a long one how often she bought it;
+- of both: in a short history the item's rate tells more, in a long one how often and how lately
+  she bought it;
 - of contacts other than purchases, where there are any: see `evidence`, which also speaks of the
   pairs that were never bought.
 
@@ -45,8 +47,10 @@ PACE_SHRINKAGE = 2.0
 """A user's own pace counts against this many intervals of the category's."""
 NEVER_AGAIN = 1e-3
 """A category whose buyers come back for the item less often than this is bought once."""
-N_PLAIN = 3 + 5 + 4
-"""Features of a pair besides the two of each half-life: its own, her history's, and of both."""
+N_PLAIN = 4 + 5 + 4
+"""Features of a pair besides those of each half-life: its own, her history's, and of both."""
+N_LIVES = 3
+"""Features of a pair for each half-life."""
 LONGEST = 2**32
 """More days than any history has."""
 MOST_PAIRS = 400_000
@@ -210,14 +214,16 @@ def features_with_rate(
     faded, visits = histories.decayed_visits[pairs], np.maximum(histories.visits[pairs], 1.0)
     since = np.nan_to_num(histories.since_last[pairs])
     phase = np.log(since / own_pace(histories, pairs, pace) + 0.05)
-    own = (log_rate, phase, np.log1p(since), np.log1p(faded), np.log(faded + 0.01))
+    lately = np.log(faded + 0.01)
+    taken = np.log1p(np.maximum(histories.worth[pairs], 0.0) / visits)
+    own = (log_rate, phase, np.log1p(since), np.log1p(faded), lately, taken)
     known = known_of(histories, pairs)
-    days = np.log(known.days)
+    days, n_items = np.log(known.days), np.log(known.n_items)
     gap = np.log((known.span + 7.0) / known.days)
-    whole = (days, np.log1p(known.span), np.log(known.n_items), np.log1p(known.since), gap)
+    whole = (days, np.log1p(known.span), n_items, np.log1p(known.since), gap)
     share = np.log(visits / known.days)
     both = (log_rate * days, np.log1p(visits) * days, phase * days, log_rate * share)
-    return np.column_stack([*own, *whole, *both])
+    return np.column_stack([*own, *whole, *both, lately * n_items[:, np.newaxis]])
 
 
 def known_of(histories: Histories, pairs: slice) -> Known:
@@ -301,7 +307,7 @@ def _crossed_rates(folds: Indices, items: Indices, label: Floats, groups: Indice
 
 def _fixed_coefficients(mean: float, half_lives: Sequence[float]) -> Floats:
     n_lives = len(half_lives)
-    coefficients = np.zeros(1 + N_PLAIN + 2 * n_lives)
+    coefficients = np.zeros(1 + N_PLAIN + N_LIVES * n_lives)
     coefficients[0] = math.log(mean / (1.0 - mean))
     coefficients[1] = 0.3
     coefficients[3 + n_lives] = 1.0

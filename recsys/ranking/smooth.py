@@ -32,7 +32,7 @@ RIDGE = 1e-6
 """What a squared weight costs, in units of its term's spread."""
 BINS = (0, 3, 10, 30, 100)
 """The largest number of known items of each bin of activity but the last."""
-FEWEST = 30
+FEWEST = 300
 """A bin with fewer cases than this counts as much less."""
 
 

@@ -13,6 +13,7 @@ from recsys.interactions import HALF_LIVES
 from recsys.models import Habit
 from recsys.models.habit import (
     CATEGORY_SHRINKAGE,
+    N_LIVES,
     N_PLAIN,
     PACE_SHRINKAGE,
     RATE_SHRINKAGE,
@@ -27,7 +28,7 @@ from recsys.models.logistic import RIDGE, logistic
 
 N_ITEMS = 12
 GROUPS = np.repeat([0, 1, 2], 4)
-N_FEATURES = N_PLAIN + 2 * len(HALF_LIVES)
+N_FEATURES = N_PLAIN + N_LIVES * len(HALF_LIVES)
 
 
 @pytest.fixture(scope="module")
@@ -164,12 +165,14 @@ def test_features_of_the_whole_history_are_as_documented(make_histories, bought)
     histories = make_histories([user], N_ITEMS)
     rate, pace = np.full(N_ITEMS, 2.0), np.full(N_ITEMS, 10.0)
     rows = pair_features(histories, slice(None), rate, pace)[:, 3 + 2 * len(HALF_LIVES) :]
+    taken = np.log1p(histories.worth / np.maximum(histories.visits, 1.0))
     days, share = math.log(2), math.log(2 / 2)
     whole = [days, math.log(21), math.log(3), math.log(5), math.log(27 / 2)]
     phase = math.log(4 / ((20 + PACE_SHRINKAGE * 10) / (1 + PACE_SHRINKAGE)) + 0.05)
     both = [math.log(2) * days, math.log(3) * days, phase * days, math.log(2) * share]
-    np.testing.assert_allclose(rows[0], [*whole, *both])
-    np.testing.assert_allclose(rows[:, :5], [whole] * 4)
+    lately = math.log(3) * np.log(histories.decayed_visits[0] + 0.01)
+    np.testing.assert_allclose(rows[0], [taken[0], *whole, *both, *lately])
+    np.testing.assert_allclose(rows[:, 1:6], [whole] * 4)
 
 
 def test_in_a_short_history_the_rate_tells_more(make_histories, bought):

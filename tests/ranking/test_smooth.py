@@ -112,13 +112,13 @@ def test_a_column_without_weight_adds_nothing_and_may_be_taken_in_later():
 
 
 def test_bins_of_activity_weigh_the_same_unless_hardly_anybody_is_in_one():
-    trials = trials_of(2, n_users=400)
-    n_items = np.repeat([0, 2, 7, 20, 50, 500], [40, 160, 100, 60, 35, 5])
-    sizes = {0: 40, 2: 160, 7: 100, 20: 60, 50: 35, 500: FEWEST}
-    ones = np.ones(400, dtype=np.int64)
+    sizes = {0: FEWEST, 2: 800, 7: 400, 20: 310, 50: FEWEST + 1, 500: 11}
+    n_items = np.repeat(list(sizes), list(sizes.values()))
+    trials = trials_of(2, n_users=len(n_items))
+    ones = np.ones(len(n_items), dtype=np.int64)
     cases = cases_of(replace(trials, n_items=n_items, n_targets=ones), "always")
-    for size, counted in sizes.items():
-        np.testing.assert_allclose(cases.counts[n_items == size], 1 / counted)
+    for size, number in sizes.items():
+        np.testing.assert_allclose(cases.counts[n_items == size], 1 / max(number, FEWEST))
 
 
 def test_a_case_without_anything_to_find_counts_nothing():
