@@ -35,7 +35,7 @@ from recsys.pipelines.train import Fitter, Trained
 from recsys.random import generator
 from recsys.ranking import Customers, Variant, describe
 from recsys.ranking.learning import Learner, Learnt
-from recsys.ranking.recency import popularity_half_life
+from recsys.ranking.recency import recency_of
 from recsys.ranking.trials import Trial, collect, columns_of, lay_out
 from recsys.segments import Memberships
 from recsys.statistics import mean_interval
@@ -155,12 +155,12 @@ def run(
 def refitted(trained: Trained, config: RecsysConfig) -> tuple[list[Asked], Fitted]:
     """Fit the windows' models once more, and find the users' factors of every model."""
     learning, fitter = trained.learning, Fitter(config, 0, silent)
-    half_life = popularity_half_life(learning.rounds)
+    recency = recency_of(learning.rounds)
     windows = []
     with threadpool_limits(1, "blas"):
         for window in learning.windows:
             memberships = window.start.possible_memberships(config)
-            model = fitter.fit(window.start, memberships, window.past, half_life)
+            model = fitter.fit(window.start, memberships, window.past, recency)
             cases = window.cases
             customers = describe(
                 cases.events, cases.users, cases.attributes, model, as_of=window.start.as_of

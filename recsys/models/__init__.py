@@ -7,9 +7,19 @@ process that only serves never loads `implicit`.
 from recsys.models.config import ModelConfig
 from recsys.models.fold_in import CENTRES, Centre, FoldIn, confidence
 from recsys.models.habit import Habit
-from recsys.models.model import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, Model, model_from
+from recsys.models.model import (
+    ALS,
+    HABIT,
+    NEIGHBOURS,
+    POPULARITY,
+    PRIOR,
+    TASTE,
+    TREND,
+    Model,
+    model_from,
+)
 from recsys.models.neighbours import Neighbours
-from recsys.models.sparse import Sparse
+from recsys.models.terms import Grouped, Sparse, Term
 
 __all__ = [
     "ALS",
@@ -18,13 +28,17 @@ __all__ = [
     "NEIGHBOURS",
     "POPULARITY",
     "PRIOR",
+    "TASTE",
+    "TREND",
     "Centre",
     "FoldIn",
+    "Grouped",
     "Habit",
     "Model",
     "ModelConfig",
     "Neighbours",
     "Sparse",
+    "Term",
     "confidence",
     "model_from",
 ]

@@ -14,7 +14,7 @@ from recsys.models.groups import with_group_factors
 from recsys.models.habit import fit_habit
 from recsys.models.model import Model
 from recsys.models.neighbours import fit_neighbours
-from recsys.models.popularity import log_popularity
+from recsys.models.popularity import TREND_HALF_LIFE, Recency, log_popularity, trend
 from recsys.models.priors import Prior, Support, fit_prior
 from recsys.segments import Axis, Memberships, Reference, columns_of
 from recsys.segments.axes.combine import PARENTS, CombineConfig
@@ -47,7 +47,7 @@ def fit_model(
     *,
     interactions: InteractionsConfig,
     config: ModelConfig,
-    popularity_half_life: float,
+    recency: Recency,
     timed: bool,
     threads: int = 0,
     on_sweep: Callable[[], None] = lambda: None,
@@ -66,8 +66,8 @@ def fit_model(
         What repeat purchases are learnt from.
     interactions, config
         Minimum support; hyper-parameters.
-    popularity_half_life
-        Days, one of `HALF_LIVES`.
+    recency
+        What windows tell of changes; see `Recency`.
     timed
         Whether the data have times.
     threads
@@ -86,11 +86,15 @@ def fit_model(
     lifts, kappa = _fit_priors(
         positive, memberships, Support(supported, groups, config.kappa_scale)
     )
-    visits = histories.decayed_visits[:, HALF_LIVES.index(popularity_half_life)]
+    visits = histories.decayed_visits[:, HALF_LIVES.index(recency.half_life)]
     popular = log_popularity(histories.items, visits, len(catalogue.items))
+    rising = np.zeros(len(popular))
+    if recency.trends:
+        recent = histories.decayed_visits[:, HALF_LIVES.index(TREND_HALF_LIFE)]
+        rising = trend(histories.items, recent, popular)
     return Model(
         catalogue=catalogue,
-        columns=_columns(fold_in, groups, lifts, popular),
+        columns=_columns(fold_in, groups, lifts, np.column_stack([rising, popular])),
         fold_in=fold_in,
         slope=slope,
         habit=fit_habit(*past[:2], groups, HALF_LIVES, past.earlier),
@@ -98,7 +102,7 @@ def fit_model(
         axes=memberships.axes,
         reference=reference,
         kappa=kappa,
-        popularity_half_life=popularity_half_life,
+        popularity_half_life=recency.half_life,
         interactions=interactions,
         config=config,
         timed=timed,
@@ -129,8 +133,7 @@ def with_memberships(
     lifts, kappa = _fit_priors(histories.positive_items(), memberships, beside)
     segments = list(columns_of(memberships.axes).values())
     fold_in = fit_fold_in(factors, supported, memberships.matrix, segments)
-    popular = model.columns[:, -1].astype(np.float64)
-    columns = _columns(fold_in, groups, lifts, popular)
+    columns = _columns(fold_in, groups, lifts, model.columns[:, -2:].astype(np.float64))
     return replace(model, columns=columns, fold_in=fold_in, axes=memberships.axes, kappa=kappa)
 
 
@@ -175,8 +178,6 @@ def _parents(axes: Mapping[str, Axis], axis: Axis, found: Mapping[str, Prior]) -
     return found[first].lifts[rows]
 
 
-def _columns(fold_in: FoldIn, groups: Indices, lifts: Floats, popular: Floats) -> Factors:
+def _columns(fold_in: FoldIn, groups: Indices, lifts: Floats, everyone: Floats) -> Factors:
     factors = with_group_factors(fold_in.item_factors, fold_in.supported, groups)
-    return np.hstack(
-        [factors, lifts.T, popular[:, np.newaxis]], dtype=np.float32, casting="same_kind"
-    )
+    return np.hstack([factors, lifts.T, everyone], dtype=np.float32, casting="same_kind")

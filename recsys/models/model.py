@@ -15,14 +15,17 @@ from recsys.models.evidence import Evidence
 from recsys.models.fold_in import FoldIn
 from recsys.models.habit import Habit
 from recsys.models.neighbours import Neighbours
+from recsys.models.taste import category_shares
 from recsys.segments import Axis, Reference, columns_of
-from recsys.types import Factors
+from recsys.types import Factors, Floats
 from recsys.vocabulary import Vocabulary
 
 ALS = "als"
 POPULARITY = "popularity"
 HABIT = "habit"
 NEIGHBOURS = "neighbours"
+TASTE = "taste"
+TREND = "trend"
 PRIOR = "prior:"
 COLUMN = "column_"
 
@@ -38,8 +41,8 @@ class Model:
     catalogue
         Items, their availability and text columns.
     columns
-        The item side of the dot product: ``[y_i | lifts of each axis | log p_i]``, float32,
-        shape ``(n_items, d + n_segments + 1)``; see `blocks`.
+        The item side of the dot product: ``[y_i | lifts of each axis | trend_i | log p_i]``,
+        float32, shape ``(n_items, d + n_segments + 2)``; see `blocks`.
     fold_in
         Makes a user's vector.
     slope
@@ -100,7 +103,12 @@ class Model:
             for name, axis in self.segments.items()
         }
         last = self.columns.shape[1] - 1
-        return {ALS: slice(0, d), POPULARITY: slice(last, last + 1), **priors}
+        return {
+            ALS: slice(0, d),
+            POPULARITY: slice(last, last + 1),
+            TREND: slice(last - 1, last),
+            **priors,
+        }
 
     @cached_property
     def largest(self) -> Factors:
@@ -108,14 +116,24 @@ class Model:
         return np.asarray(np.abs(self.columns).max(axis=0, initial=0.0))
 
     @property
-    def sparse(self) -> tuple[str, ...]:
+    def log_popularity(self) -> Floats:
+        """``log p_i``, shape ``(n_items,)``."""
+        return self.columns[:, self.blocks[POPULARITY]][:, 0].astype(np.float64)
+
+    @cached_property
+    def category_shares(self) -> Floats:
+        """The share of each category in the shop's purchases, shape ``(n_groups,)``."""
+        return category_shares(self.catalogue.groups, self.log_popularity)
+
+    @property
+    def own(self) -> tuple[str, ...]:
         """The signals of a user's own history."""
-        return HABIT, NEIGHBOURS
+        return HABIT, NEIGHBOURS, TASTE
 
     @property
     def signals(self) -> tuple[str, ...]:
         """Every signal this model has, in the fixed order of the score's terms."""
-        return (*self.blocks, *self.sparse)
+        return (*self.blocks, *self.own)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return every array by the name it has in a bundle."""

@@ -26,6 +26,8 @@ BETWEEN = "\x1f"
 """In the id of a case, between the id of its user and the amount that is known."""
 MOST = 280
 """Cases of each amount in a window: bounds the time and the memory of learning."""
+MOST_WHOLE = 2 * MOST
+"""Cases of which everything is known: those are customers as they come."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ def _drawn(known: Shop, bought: str, order: Places, seeds: Seeds) -> str:
         f"CROSS JOIN (VALUES {amounts}) AS wanted({AMOUNT})) "
         f"SELECT {CASE}, {USER_ID}, {whole} AS {AMOUNT} FROM able "
         f"WHERE {AMOUNT} IS NULL OR have > {AMOUNT} "
-        f"QUALIFY row_number() OVER (PARTITION BY able.{AMOUNT} ORDER BY {digest}) <= {MOST}"
+        f"QUALIFY row_number() OVER (PARTITION BY able.{AMOUNT} ORDER BY {digest}) "
+        f"<= if(able.{AMOUNT} IS NULL, {MOST_WHOLE}, {MOST})"
     )
 
 

@@ -1,11 +1,9 @@
 """From item to item, as of the cut: what is bought together, what is alike, what rises."""
 
-import numpy as np
-
 from recsys.config import RecsysConfig
 from recsys.events.schema import MICROSECONDS_PER_DAY
 from recsys.events.shop import Shop
-from recsys.models import ALS, POPULARITY, Model
+from recsys.models import ALS, Model
 from recsys.models.related import (
     Related,
     RelatedConfig,
@@ -58,7 +56,7 @@ def _trending(
     shop: Shop, config: RecsysConfig, now: Snapshot, memberships: Memberships, model: Model
 ) -> Trending:
     settings = config.model.related
-    popularity = model.columns[:, model.blocks[POPULARITY]].astype(np.float64)[:, 0]
+    popularity = model.log_popularity
     axes = list(model.segments.values())
     if not _two_windows(shop, settings, now.as_of):
         return fit_trending(None, axes, popularity)

@@ -9,6 +9,7 @@ from recsys.config import RecsysConfig
 from recsys.events.shop import Shop
 from recsys.models import Model
 from recsys.models.fit import Past, fit_model
+from recsys.models.popularity import Recency
 from recsys.models.related import Related
 from recsys.pipelines.progress import Progress, silent
 from recsys.pipelines.relations import relate
@@ -16,7 +17,7 @@ from recsys.pipelines.snapshot import Snapshot
 from recsys.pipelines.windows import Learning, Window, prepare
 from recsys.ranking import Ranker, Variant, Weights, describe
 from recsys.ranking.learning import Learner, Learnt, unlearnt
-from recsys.ranking.recency import popularity_half_life
+from recsys.ranking.recency import recency_of
 from recsys.ranking.trials import Trial, Trials, collect, columns_of, lay_out
 from recsys.segments import Axis, Memberships, axes_off
 
@@ -85,7 +86,7 @@ class Fitter:
     progress: Progress
 
     def fit(
-        self, snapshot: Snapshot, memberships: Memberships, past: Past, half_life: float
+        self, snapshot: Snapshot, memberships: Memberships, past: Past, recency: Recency
     ) -> Model:
         """Fit every signal on a snapshot and the memberships of its users."""
         with self.progress("ALS sweeps", self.config.model.iterations) as advance:
@@ -97,7 +98,7 @@ class Fitter:
                 past,
                 interactions=self.config.interactions,
                 config=self.config.model,
-                popularity_half_life=half_life,
+                recency=recency,
                 timed=snapshot.facts.timed,
                 threads=self.threads,
                 on_sweep=advance,
@@ -141,12 +142,12 @@ def fit(
     # One BLAS thread: sums in one order, so that the content id does not depend on the cores.
     with threadpool_limits(1, "blas"):
         learning = prepare(shop, config, as_of=as_of, progress=progress)
-        half_life = popularity_half_life(learning.rounds)
+        recency = recency_of(learning.rounds)
         memberships = learning.now.memberships(config)
-        model = fitter.fit(learning.now, memberships, learning.past, half_life)
+        model = fitter.fit(learning.now, memberships, learning.past, recency)
         with progress("item to item", None):
             related = relate(shop, config, learning.now, memberships, model)
-        learnt = _learn(learning, fitter, half_life, model.axes, wanted)
+        learnt = _learn(learning, fitter, recency, model.axes, wanted)
     return Trained(
         model,
         related,
@@ -183,15 +184,15 @@ def rehearse(
     """
     fitter = Fitter(config, threads, progress)
     with threadpool_limits(1, "blas"):
-        half_life = popularity_half_life(learning.rounds)
+        recency = recency_of(learning.rounds)
         axes = learning.now.memberships(config).axes
-        return _learn(learning, fitter, half_life, axes, [variant])[variant.name]
+        return _learn(learning, fitter, recency, axes, [variant])[variant.name]
 
 
 def _learn(
     learning: Learning,
     fitter: Fitter,
-    half_life: float,
+    recency: Recency,
     axes: Sequence[Axis],
     wanted: Sequence[Variant],
 ) -> dict[str, Learnt]:
@@ -199,7 +200,7 @@ def _learn(
     signals = {variant.name: variant.signals(dict.fromkeys(names)) for variant in wanted}
     if not learning.windows or not wanted:
         return {name: unlearnt(listed) for name, listed in signals.items()}
-    learner = Learner(_trials(learning.windows, fitter, half_life, columns_of(names)))
+    learner = Learner(_trials(learning.windows, fitter, recency, columns_of(names)))
     learnt = {}
     with fitter.progress("weights of variants", len(wanted)) as advance:
         for variant in wanted:
@@ -212,14 +213,14 @@ def _learn(
 
 
 def _trials(
-    windows: Sequence[Window], fitter: Fitter, half_life: float, columns: Sequence[str]
+    windows: Sequence[Window], fitter: Fitter, recency: Recency, columns: Sequence[str]
 ) -> Trials:
     """Fit a model for each window, without the users it leaves out, and rank for those."""
     rows: list[Trial] = []
     for number, window in enumerate(windows):
         # A listed axis may be younger than a window: there it says nothing.
         memberships = window.start.possible_memberships(fitter.config)
-        earlier = fitter.fit(window.start, memberships, window.past, half_life)
+        earlier = fitter.fit(window.start, memberships, window.past, recency)
         cases = window.cases
         customers = describe(
             cases.events, cases.users, cases.attributes, earlier, as_of=window.start.as_of

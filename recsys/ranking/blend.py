@@ -5,8 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import NonNegativeFloat
 
-from recsys.models import ALS, HABIT, NEIGHBOURS, PRIOR, Centre, Model, Sparse, confidence
+from recsys.models import (
+    ALS,
+    HABIT,
+    NEIGHBOURS,
+    PRIOR,
+    TASTE,
+    Centre,
+    Grouped,
+    Model,
+    Sparse,
+    Term,
+    confidence,
+)
 from recsys.models.neighbours import history_weights
+from recsys.models.taste import taste
 from recsys.ranking.customers import Customers
 from recsys.ranking.recipe import PRIORS, Recipe
 from recsys.types import Config, Floats
@@ -115,12 +128,15 @@ def user_vector(
     )
 
 
-def own_terms(model: Model, customers: Customers, user_index: int) -> dict[str, Sparse]:
-    """Return the sparse signals: what the items of a user's history say, of them and of others."""
+def own_terms(model: Model, customers: Customers, user_index: int) -> dict[str, Term]:
+    """Return what the items of a user's history say, of them and of others."""
     histories, pairs = customers.histories, customers.histories.rows(user_index)
-    items = histories.items[pairs]
+    items, groups = histories.items[pairs], model.catalogue.groups
     near = model.neighbours.terms(items, history_weights(histories.worth[pairs]))
     return {
         HABIT: Sparse(items, model.habit.terms(histories, pairs)),
         NEIGHBOURS: Sparse(*near),
+        TASTE: Grouped(
+            groups, taste(groups[items], histories.visits[pairs], model.category_shares)
+        ),
     }

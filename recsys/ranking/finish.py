@@ -3,7 +3,7 @@
 import numpy as np
 
 from recsys.events.schema import CATEGORY
-from recsys.models import ALS, POPULARITY, PRIOR, Model
+from recsys.models import ALS, PRIOR, Model
 from recsys.ranking.arrangement import Objective
 from recsys.ranking.calibration import Calibration, CalibrationConfig, category_mix, expected_mix
 from recsys.ranking.diversity import Mmr, MmrConfig, by_category, by_factors
@@ -64,7 +64,7 @@ class Finish:
     def _expected(self, membership: Floats) -> Floats:
         """``log p_i`` plus the mean lift of her segments: what people like her buy."""
         model = self.model
-        popular = model.columns[:, model.blocks[POPULARITY]].astype(np.float64)[:, 0]
+        popular = model.log_popularity
         known = [axis for axis, part in model.segments.items() if membership[part].any()]
         for axis in known:
             lifts = model.columns[:, model.blocks[PRIOR + axis]].astype(np.float64)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, Centre
+from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, TASTE, TREND, Centre
 from recsys.ranking.blend import KNOTS, Weights
 from recsys.ranking.recipe import Repeat
 from recsys.ranking.smooth import Blend, Cases, cases_of, climb, narrowed
@@ -32,7 +32,7 @@ FOLDS = 3
 """Where there is one window alone, users are dealt to so many parts."""
 STANDARD_ERRORS = 2.0
 """What a step must gain on cases it was not learnt on."""
-START = {ALS: 0.2, POPULARITY: 0.2, HABIT: 2.0, NEIGHBOURS: 0.2}
+START = {ALS: 0.2, POPULARITY: 0.2, TREND: 0.2, HABIT: 2.0, NEIGHBOURS: 0.2, TASTE: 0.2}
 """Where the ascent begins, at every knot; axes begin at 0."""
 CENTRE = "centre"
 """Among the gains: that of moving the centre of the fold-in to a user's segments."""
@@ -101,7 +101,7 @@ class Learner:
 
     def _without_segments(self, cases: Cases, signals: Sequence[str], repeat: Repeat) -> "_State":
         # Variants with and without segments begin alike.
-        base = tuple(signal for signal in START if signal in signals)
+        base = _telling(cases, [signal for signal in START if signal in signals])
         if (base, repeat) not in self._begun:
             self._begun[base, repeat] = _begun(cases, base)
         return self._begun[base, repeat]
@@ -142,9 +142,21 @@ class _State(NamedTuple):
         return cases.mean(self.ndcg([cases] * len(self.kept)))
 
 
+def _telling(cases: Cases, signals: Sequence[str]) -> tuple[str, ...]:
+    """Leave out signals that tell no candidates apart, such as a taste without categories."""
+    columns = _columns(signals)
+    told = [cases.trials.term(column)[cases.possible] for column in columns]
+    telling = [s for s, values in zip(signals, told, strict=True) if np.ptp(values) > 0]
+    return tuple(telling or signals)
+
+
+def _columns(signals: Sequence[str]) -> tuple[str, ...]:
+    return tuple(AROUND + "mean" if signal == ALS else signal for signal in signals)
+
+
 def _begun(cases: Cases, signals: Sequence[str]) -> _State:
     """Learn the weights of everything but axes."""
-    columns = tuple(AROUND + "mean" if signal == ALS else signal for signal in signals)
+    columns = _columns(signals)
     even = np.repeat([START[signal] for signal in signals], len(KNOTS))
     start = _sharp(cases, Blend(columns, even.reshape(-1, len(KNOTS))))
     kept = tuple(_kept(cases))

@@ -2,8 +2,9 @@
 
 What is said is worked out from the parts that the term is the sum of: of ``als`` the share of each
 item of the history in ``x_u · y_i``, of ``neighbours`` the item with the largest ``w_uj S_ji``, of
-a prior the segment with the largest ``m_ug L_gi``, of ``habit`` the customer's own purchases. An
-item is named only if it is one of her own history, with a part in that very term.
+``taste`` the category, of a prior the segment with the largest ``m_ug L_gi``, of ``habit`` the
+customer's own purchases. An item is named only if it is one of her own history, with a part in that
+very term.
 """
 
 import math
@@ -17,7 +18,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from recsys.errors import nearest
-from recsys.events.schema import CATEGORY_SEPARATOR
+from recsys.events.schema import CATEGORY, CATEGORY_SEPARATOR
 from recsys.interactions import Catalogue
 from recsys.models import (
     ALS,
@@ -25,6 +26,7 @@ from recsys.models import (
     NEIGHBOURS,
     POPULARITY,
     PRIOR,
+    TASTE,
     Centre,
     Model,
     Neighbours,
@@ -49,6 +51,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "popularity": "popular with everyone",
     "neighbours": "goes with something you chose",
     "neighbours:item": "goes with {item}",
+    "taste": "of a kind you often choose",
+    "taste:category": "because you often choose {category}",
+    "trend": "popular just now",
     "cart": "goes with what is in your cart",
     "rule": "chosen by the shop",
     "other": "recommended for you",
@@ -133,8 +138,8 @@ class Reason(NamedTuple):
     Attributes
     ----------
     signal
-        ``als``, ``popularity``, ``prior:AXIS``, ``habit``, ``neighbours``, ``cart`` or
-        ``rule:NAME``.
+        ``als``, ``popularity``, ``trend``, ``prior:AXIS``, ``habit``, ``neighbours``, ``taste``,
+        ``cart`` or ``rule:NAME``.
     text
         For a shopper.
     value
@@ -154,7 +159,8 @@ class Wording(Config):
     ``kind:KIND`` and ``prior``; of a contact, ``contact:EVENT:ago`` goes before ``contact:ago``,
     and ``…:before`` is for data without times; of a rule, ``rule:NAME`` goes before ``rule``.
 
-    Placeholders: ``{item}`` in keys that end with ``:item``; ``{time}`` in those that end with
+    Placeholders: ``{item}`` in keys that end with ``:item``; ``{category}`` in
+    ``taste:category``; ``{time}`` in those that end with
     ``:ago`` and in ``habit:pace``; ``{n}`` in ``time:…``; ``{segment}`` and ``{axis}`` (its title,
     else its name) in ``prior…`` and ``kind:…``.
 
@@ -170,7 +176,9 @@ class Wording(Config):
         "like you'; default those of what she did in the shop, none of the users file",
     )
     titles: bool = Field(
-        True, description="whether items of her history are named; a screen may be a shared one"
+        True,
+        description="whether items of her history, and their categories, are named; a screen may "
+        "be a shared one",
     )
 
     @field_validator("texts")
@@ -209,7 +217,9 @@ def placeholders(key: str) -> set[str]:
         return {"segment", "axis"}
     if key.endswith(":ago") or key == "habit:pace":
         return {"time"}
-    return {"item"} if key.endswith(":item") else set()
+    if key.endswith((":item", ":category")):
+        return {key.rpartition(":")[2]}
+    return set()
 
 
 def _may_be(key: str) -> bool:
@@ -304,6 +314,8 @@ class _Teller:
             return [self._habit(self._pair(item)) for item in items.tolist()]
         if signal == NEIGHBOURS:
             return self._near(items)
+        if signal == TASTE:
+            return [self._taste(item) for item in items.tolist()]
         if signal.startswith(PRIOR):
             return self._segments(signal, items)
         return [self.wording.text(signal, signal.partition(":")[0], "other")] * len(items)
@@ -336,6 +348,11 @@ class _Teller:
         strengths = near_strengths(self.model.neighbours, self.history, items)
         causes = self.history[(weights[:, np.newaxis] * strengths).argmax(axis=0)]
         return [self._named(NEIGHBOURS, cause) for cause in causes.tolist()]
+
+    def _taste(self, item: int) -> str:
+        codes, names = self.model.catalogue.codes(CATEGORY)
+        name = _plain(str(names[codes[item]])) if self.wording.titles else ""
+        return self.wording.text("taste:category" if name else TASTE, category=name)
 
     def _named(self, signal: str, item: int) -> str:
         name = name_of(self.model.catalogue, item) if self.wording.titles else ""

@@ -1,4 +1,4 @@
-"""How fast popularity fades: the longest half-life that windows cannot tell from the best."""
+"""How what is bought changes: how fast popularity fades, and whether a trend can be read."""
 
 import math
 from collections.abc import Sequence
@@ -7,21 +7,30 @@ import numpy as np
 
 from recsys import metrics
 from recsys.interactions import HALF_LIVES, Histories, Targets
-from recsys.models.popularity import log_popularity
+from recsys.models.popularity import Recency, log_popularity
 from recsys.types import Floats
 
 K = 10
 LEAST_WINDOWS = 3
 
 
-def popularity_half_life(windows: Sequence[tuple[Histories, Targets]]) -> float:
-    """Choose a half-life by the NDCG of the one popular list, by the one-standard-error rule.
+def recency_of(windows: Sequence[tuple[Histories, Targets]]) -> Recency:
+    """Read from windows how what is bought changes.
 
     Parameters
     ----------
     windows
         For each window what was known at its start and what was bought in it. The windows must
-        not overlap: fewer than three say nothing, and then nothing fades.
+        not overlap: fewer than three say nothing. Then nothing fades, and no trend is read: what
+        rises before one window mostly rises before another that overlaps it.
+    """
+    if len(windows) < LEAST_WINDOWS:
+        return Recency(math.inf, trends=False)
+    return Recency(_half_life(windows), trends=True)
+
+
+def _half_life(windows: Sequence[tuple[Histories, Targets]]) -> float:
+    """Choose a half-life by the NDCG of the one popular list, by the one-standard-error rule.
 
     Returns
     -------
@@ -29,8 +38,6 @@ def popularity_half_life(windows: Sequence[tuple[Histories, Targets]]) -> float:
         Days; infinite = no decay. The longest one whose mean over windows is within one standard
         error of the best: where windows disagree, more data is the safer choice.
     """
-    if len(windows) < LEAST_WINDOWS:
-        return math.inf
     scores = np.asarray(
         [[_ndcg(*window, column) for column in range(len(HALF_LIVES))] for window in windows]
     )

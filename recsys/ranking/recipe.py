@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from recsys.errors import ConfigError, nearest
-from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, Centre
+from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, TASTE, TREND, Centre
 from recsys.ranking.calibration import CalibrationConfig
 from recsys.ranking.diversity import MmrConfig
 from recsys.ranking.exploration import ExplorationConfig
@@ -30,7 +30,8 @@ class Recipe(Config):
     like: str | None = Field(None, description="another variant: what is not said here is its")
     signals: tuple[str, ...] = Field(
         (),
-        description="als, popularity, priors (all axes), prior:AXIS, habit, neighbours",
+        description="als, popularity, trend, priors (all axes), prior:AXIS, habit, neighbours, "
+        "taste",
     )
     centre: Centre | None = Field(
         None,
@@ -93,7 +94,7 @@ class Recipe(Config):
 
 
 def _check_signal(signal: str) -> None:
-    known = (ALS, POPULARITY, PRIORS, HABIT, NEIGHBOURS)
+    known = (ALS, POPULARITY, TREND, PRIORS, HABIT, NEIGHBOURS, TASTE)
     if signal not in known and not signal.startswith(PRIOR):
         raise ValueError(f"unknown signal {signal!r}; known are {', '.join(known)} and {PRIOR}AXIS")
 
@@ -151,6 +152,8 @@ def _digest(said: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+PERSONAL = (ALS, POPULARITY, TREND, HABIT, NEIGHBOURS, TASTE)
+"""Every signal but those of segments."""
 BUILT_IN: dict[str, Recipe] = {
     "popular": Recipe(signals=("popularity",), weights={"popularity": 1.0}),
     "popular_by_segment": Recipe(
@@ -163,8 +166,8 @@ BUILT_IN: dict[str, Recipe] = {
         repeat="always",
     ),
     "als": Recipe(signals=("als",), weights={"als": 1.0}, centre="mean"),
-    "no_segments": Recipe(signals=("als", "popularity", "habit", "neighbours"), centre="mean"),
-    "segment_aware": Recipe(signals=("als", "popularity", "priors", "habit", "neighbours")),
+    "no_segments": Recipe(signals=PERSONAL, centre="mean"),
+    "segment_aware": Recipe(signals=(*PERSONAL, PRIORS)),
 }
 """Always available as baselines; a configured variant of the same name replaces one."""
 

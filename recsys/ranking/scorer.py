@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recsys.interactions import Histories
-from recsys.models import ALS, PRIOR, Centre, Model, Sparse
+from recsys.models import ALS, PRIOR, Centre, Model, Sparse, Term
 from recsys.ranking.answer import Fallback, Ranking, Request
 from recsys.ranking.arrangement import Candidates, arrange
 from recsys.ranking.blend import coordinates, own_terms
@@ -113,8 +113,8 @@ class Scorer:
         return self.finish.recipe.repeat
 
     def _complete(self, scores: Factors) -> None:
-        for signal, (items, values) in self.own.items():
-            scores[items] += (self.weights[signal] * values).astype(np.float32)
+        for signal, term in self.own.items():
+            term.add_to(scores, self.weights[signal])
         for nudge in self.in_force.nudges:
             scores += nudge.values.astype(np.float32)
 
@@ -172,7 +172,7 @@ class Scorer:
     def _term(self, signal: str, items: Indices) -> Floats:
         if signal in self.own:
             return self.own[signal].at(items)
-        if signal in self.model.sparse:
+        if signal in self.model.own:
             return np.zeros(len(items))
         block = self.model.blocks[signal]
         columns = self.model.columns[items, block].astype(np.float64)
@@ -183,8 +183,8 @@ class Scorer:
         # The errors of n products add up like a random walk; the others are added once.
         dense = float(np.abs(self.query) @ self.model.largest) * np.sqrt(len(self.query))
         own = sum(
-            self.weights[signal] * float(np.abs(sparse.values).max(initial=0.0))
-            for signal, sparse in self.own.items()
+            self.weights[signal] * float(np.abs(term.values).max(initial=0.0))
+            for signal, term in self.own.items()
         )
         nudges = sum(float(np.abs(nudge.values).max()) for nudge in self.in_force.nudges)
         return float(np.finfo(np.float32).eps * (dense + own + nudges))
@@ -233,12 +233,12 @@ def _plain(best: _Best) -> _Listed:
 
 def _own(
     model: Model, customers: Customers, user_index: int, weights: Mapping[str, float]
-) -> dict[str, Sparse]:
-    """Return those sparse signals of a user that weigh something."""
-    if not any(weights.get(signal) for signal in model.sparse):
+) -> dict[str, Term]:
+    """Return those terms of a user's own history that weigh something."""
+    if not any(weights.get(signal) for signal in model.own):
         return {}
     own = own_terms(model, customers, user_index)
-    return {signal: sparse for signal, sparse in own.items() if weights.get(signal)}
+    return {signal: term for signal, term in own.items() if weights.get(signal)}
 
 
 def hidden_items(model: Model, histories: Histories, rows: slice, repeat: Repeat) -> Indices:

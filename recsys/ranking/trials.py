@@ -19,6 +19,8 @@ from recsys.models import (
     NEIGHBOURS,
     POPULARITY,
     PRIOR,
+    TASTE,
+    TREND,
     Centre,
     Model,
     Sparse,
@@ -138,7 +140,7 @@ def lay_out(rows: Sequence[Trial], columns: Sequence[str]) -> Trials:
 def columns_of(axes: Iterable[str], centres: Sequence[Centre] = CENTRES) -> tuple[str, ...]:
     """Return the columns of trials of a shop with such axes."""
     around = (AROUND + centre for centre in centres)
-    return (*around, POPULARITY, *(PRIOR + axis for axis in axes), HABIT, NEIGHBOURS)
+    return (*around, POPULARITY, TREND, *(PRIOR + axis for axis in axes), HABIT, NEIGHBOURS, TASTE)
 
 
 def collect(
@@ -191,6 +193,8 @@ def _pools(columns: Sequence[str]) -> list[dict[str, float]]:
         *({one: 1.0} for one in around),
         *({one: 1.0, POPULARITY: 0.5} for one in around[:1]),
         {POPULARITY: 1.0, **nudge},
+        {POPULARITY: 1.0, TREND: 1.0},
+        {POPULARITY: 1.0, TASTE: 1.0},
     ]
 
 
@@ -217,8 +221,9 @@ class _Mine:
         return query
 
     def candidates(self, pools: Sequence[Indices]) -> Indices:
-        """Join the best of each pool, her own items, and the strongest of each sparse signal."""
-        strongest = [_strongest(sparse, OWN) for sparse in self.own.values()]
+        """Join the best of each pool, her own items, and those strongest by each of her terms."""
+        own = [term for term in self.own.values() if isinstance(term, Sparse)]
+        strongest = [_strongest(sparse, OWN) for sparse in own]
         items = np.unique(np.concatenate([*strongest, *pools]))
         return np.asarray(items[self.model.catalogue.available[items]])
 
@@ -259,6 +264,8 @@ def _best(model: Model, mine: Sequence[_Mine], pool: Mapping[str, float]) -> Ind
     scores = np.stack([one.query(pool) for one in mine]) @ model.columns.T
     scores[:, ~model.catalogue.available] = -np.inf
     for row, one in zip(scores, mine, strict=True):
+        if TASTE in pool:
+            one.own[TASTE].add_to(row, pool[TASTE])
         row[one.history] = -np.inf
     most = min(POOL, scores.shape[1])
     return np.asarray(np.argpartition(-scores, most - 1, axis=1)[:, :most])

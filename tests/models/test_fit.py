@@ -8,6 +8,7 @@ from recsys.interactions import HALF_LIVES, Catalogue, InteractionsConfig
 from recsys.models import ModelConfig, confidence
 from recsys.models.als import factorise
 from recsys.models.fit import Past, fit_model, with_memberships
+from recsys.models.popularity import Recency
 from recsys.segments import Axis, AxisFit, Memberships, Reference
 from recsys.vocabulary import Vocabulary
 
@@ -50,7 +51,7 @@ def fitted(histories):
             Past(histories, None),
             interactions=INTERACTIONS,
             config=ModelConfig(factors=4, iterations=3, kappa_scale=0.5),
-            popularity_half_life=HALF_LIVES[0],
+            recency=Recency(HALF_LIVES[0], trends=True),
             timed=True,
         )
 

@@ -10,12 +10,23 @@ import pytest
 from scipy import sparse
 
 from recsys.interactions import HALF_LIVES, Catalogue, InteractionsConfig
-from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, ModelConfig, model_from, priors
+from recsys.models import (
+    ALS,
+    HABIT,
+    NEIGHBOURS,
+    POPULARITY,
+    PRIOR,
+    TASTE,
+    TREND,
+    ModelConfig,
+    model_from,
+    priors,
+)
 from recsys.models.als import confidence_slope
 from recsys.models.fit import Past, fit_model, support
 from recsys.models.groups import group_means
 from recsys.models.neighbours import NeighboursConfig, fit_neighbours
-from recsys.models.popularity import log_popularity
+from recsys.models.popularity import TREND_HALF_LIFE, Recency, log_popularity, trend
 from recsys.models.priors import Support, fit_prior
 from recsys.segments import Axis, AxisFit, Memberships, Reference
 from recsys.vocabulary import Vocabulary
@@ -67,7 +78,7 @@ def model(histories, memberships):
         Past(histories, histories.visits > 4),
         interactions=InteractionsConfig(),
         config=ModelConfig(factors=D, iterations=4),
-        popularity_half_life=40.0,
+        recency=Recency(40.0, trends=True),
         timed=True,
         threads=1,
     )
@@ -80,15 +91,16 @@ def positive(histories):
 
 def test_signals_stand_in_the_fixed_order(model):
     sides, tastes = PRIOR + "side", PRIOR + "taste"
-    assert model.signals == (ALS, POPULARITY, sides, tastes, HABIT, NEIGHBOURS)
-    assert model.sparse == (HABIT, NEIGHBOURS)
+    assert model.signals == (ALS, POPULARITY, TREND, sides, tastes, HABIT, NEIGHBOURS, TASTE)
+    assert model.own == (HABIT, NEIGHBOURS, TASTE)
     assert model.blocks == {
         ALS: slice(0, D),
-        POPULARITY: slice(D + 5, D + 6),
+        POPULARITY: slice(D + 6, D + 7),
+        TREND: slice(D + 5, D + 6),
         sides: slice(D, D + 2),
         tastes: slice(D + 2, D + 5),
     }
-    assert model.columns.shape == (N_ITEMS, D + 5 + 1)
+    assert model.columns.shape == (N_ITEMS, D + 5 + 2)
     assert model.columns.dtype == np.float32
 
 
@@ -96,6 +108,17 @@ def test_popularity_fades_by_the_half_life_it_is_given(model, histories):
     visits = histories.decayed_visits[:, HALF_LIVES.index(40.0)]
     expected = log_popularity(histories.items, visits, N_ITEMS)
     np.testing.assert_array_equal(model.columns[:, -1], expected.astype(np.float32))
+    np.testing.assert_array_equal(model.log_popularity, model.columns[:, -1].astype(np.float64))
+    sold = np.bincount(model.catalogue.groups, weights=np.exp(model.log_popularity))
+    np.testing.assert_allclose(model.category_shares, sold / sold.sum())
+
+
+def test_what_rises_is_told_by_recent_days(model, histories):
+    recent = histories.decayed_visits[:, HALF_LIVES.index(TREND_HALF_LIFE)]
+    visits = histories.decayed_visits[:, HALF_LIVES.index(40.0)]
+    expected = trend(histories.items, recent, log_popularity(histories.items, visits, N_ITEMS))
+    found = model.columns[:, model.blocks[TREND]][:, 0]
+    np.testing.assert_array_equal(found, expected.astype(np.float32))
 
 
 def test_lifts_are_those_of_each_axis(model, histories, memberships):

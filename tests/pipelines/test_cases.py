@@ -168,11 +168,14 @@ def test_of_many_cases_of_an_amount_some_are_drawn_by_their_names(open_shop, mon
     shop = open_shop(made())
     everything, _ = found_in(shop)
     monkeypatch.setattr(module, "MOST", 2)
+    monkeypatch.setattr(module, "MOST_WHOLE", 4)
     few, events = found_in(shop)
     again, _ = found_in(shop)
     other, _ = found_in(shop, Seeds(7, 0))
     amounts = [parts(case)[1] for case in few.users.ids.tolist()]
-    assert max(amounts.count(amount) for amount in amounts) == 2
+    counts = {amount: amounts.count(amount) for amount in amounts}
+    assert counts.pop(module.ALL) == 4
+    assert max(counts.values()) == 2
     assert set(few.users.ids) < set(everything.users.ids)
     assert few.users.ids.tolist() == again.users.ids.tolist() != other.users.ids.tolist()
     assert set(events["user_id"]) <= set(few.users.ids.tolist())
@@ -259,6 +262,7 @@ def same(one, other):
 @pytest.mark.parametrize("timed", [True, False])
 def test_the_order_of_the_rows_plays_no_part(open_shop, monkeypatch, timed):
     monkeypatch.setattr(module, "MOST", 3)
+    monkeypatch.setattr(module, "MOST_WHOLE", 3)
     table = made(timed=timed)
     mixed = table.sample(frac=1.0, random_state=1, ignore_index=True)
     people = PEOPLE.sample(frac=1.0, random_state=2, ignore_index=True)

@@ -138,7 +138,7 @@ def small_of(
     """Draw a small shop; with `steps`, items are of so few kinds that most scores are tied."""
     rng = np.random.default_rng(seed)
     drawn = [axis_of(name, n) for name, n in zip(("age", "place"), axes, strict=False)]
-    width = d + sum(axes) + 1
+    width = d + sum(axes) + 2
     columns = rng.normal(size=(n_items, width)).astype(np.float32)
     if steps is not None:
         columns = columns[rng.integers(steps, size=n_items)]

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, confidence
+from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, TASTE, confidence
 from recsys.models.neighbours import history_weights
+from recsys.models.taste import taste
 from recsys.ranking import BUILT_IN, Recipe, Weights
 from recsys.ranking.blend import (
     KNOTS,
@@ -90,11 +91,11 @@ def test_a_weight_below_0_is_refused(wrong):
 
 
 @pytest.mark.parametrize("user", range(5))
-def test_the_own_terms_are_those_of_habit_and_of_near_items(small, user):
+def test_the_own_terms_are_those_of_habit_of_near_items_and_of_categories(small, user):
     histories, model = small.customers.histories, small.model
     rows = histories.rows(user)
     own = own_terms(model, small.customers, user)
-    assert list(own) == [HABIT, NEIGHBOURS]
+    assert list(own) == [HABIT, NEIGHBOURS, TASTE]
     assert own[HABIT].items.tolist() == histories.items[rows].tolist()
     assert own[HABIT].values.tolist() == model.habit.terms(histories, rows).tolist()
     weights = history_weights(histories.worth[rows])
@@ -104,6 +105,9 @@ def test_the_own_terms_are_those_of_habit_and_of_near_items(small, user):
     everything = own[NEIGHBOURS].at(np.arange(len(model.items)))
     assert everything[items].tolist() == values.tolist()
     assert np.count_nonzero(everything) == len(items)
+    groups, shares = model.catalogue.groups, model.category_shares
+    values = taste(groups[histories.items[rows]], histories.visits[rows], shares)
+    assert own[TASTE].at(np.arange(len(model.items))).tolist() == values[groups].tolist()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recsys.metrics import ndcg
-from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY
+from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY, TASTE, TREND
 from recsys.ranking import BUILT_IN, Weights, learning, make_variant
 from recsys.ranking.blend import KNOTS
 from recsys.ranking.learning import FOLDS, SHAPES, STANDARD_ERRORS, START, Learner, unlearnt
@@ -65,6 +65,9 @@ def planted(seed=0, n_users=120, n_items=30, lone=None):
         NOISE: noise,
         HABIT: rng.random(shape) < 0.05,
         NEIGHBOURS: rng.random(shape),
+        # No times and no categories.
+        TREND: np.zeros(shape),
+        TASTE: np.zeros(shape),
     }
     return trials_of(terms, bought(rng, popular + true if lone is None else 2 * terms[lone]))
 
@@ -135,6 +138,13 @@ def test_an_informative_axis_gets_weight_and_a_random_one_does_not(found):
     assert gain > 5 * error > 0
     assert noise <= STANDARD_ERRORS * noise_error
     assert finite(found)
+
+
+def test_a_signal_that_tells_nothing_apart_gets_no_weight(found):
+    everything = learn_all(planted(), (*BASE, TREND, TASTE, NOISE, TRUE))
+    assert everything.weights == found.weights
+    # Where nothing else is listed it stays: a list needs some order.
+    assert learn_all(planted(), (TREND,)).weights.signals == {TREND: (1.0,) * len(KNOTS)}
 
 
 def test_the_largest_weight_of_popularity_is_1(found):
@@ -401,8 +411,8 @@ def test_a_window_in_which_nothing_can_be_found_keeps_the_proportions_of_the_sta
     trials = planted(n_users=30)
     learnt = learn_all(replace(trials, hits=np.zeros_like(trials.hits)))
     assert learnt.ndcg == 0.0
-    for signal, start in START.items():
-        expected = [start / START[POPULARITY]] * len(KNOTS)
+    for signal in BASE:
+        expected = [START[signal] / START[POPULARITY]] * len(KNOTS)
         assert learnt.weights.signals[signal] == pytest.approx(expected)
     assert finite(learnt)
 
@@ -428,7 +438,7 @@ def test_priors_alone_are_weights_too():
 
 def test_without_windows_there_are_default_weights():
     learnt = unlearnt((*BASE, TRUE))
-    assert learnt.weights == even(**START)
+    assert learnt.weights == even(**{signal: START[signal] for signal in BASE})
     assert learnt.weights.centre == "mean"
     assert math.isnan(learnt.ndcg)
     assert learnt.gains == {}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.errors import ConfigError
-from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, Sparse
+from recsys.models import ALS, HABIT, NEIGHBOURS, POPULARITY, PRIOR, Grouped, Sparse
 from recsys.models.neighbours import history_weights
 from recsys.ranking import (
     BUILT_IN,
@@ -23,7 +23,7 @@ from recsys.ranking import (
 from recsys.ranking.blend import KNOTS, coordinates, own_terms
 from recsys.ranking.scorer import CART, CART_WEIGHT
 
-EVERYTHING = ("als", "popularity", "priors", "habit", "neighbours")
+EVERYTHING = ("als", "popularity", "trend", "priors", "habit", "neighbours", "taste")
 AXES = ("prior:age", "prior:place")
 NUDGES = {
     "fresh": {"kind": "boost", "where": {"category": ("food > fruit",)}, "amount": 0.75},
@@ -50,6 +50,8 @@ def learnt(variant, **weights):
         "prior:place": 0.2,
         "habit": 1.0,
         "neighbours": 0.6,
+        "trend": 0.05,
+        "taste": 0.3,
     }
     signals = {signal: (weight,) * len(KNOTS) for signal, weight in (base | weights).items()}
     signals["habit"] = tuple(np.linspace(1.0, 2.0, len(KNOTS)).tolist())
@@ -68,6 +70,13 @@ class Completion:
         return self.found
 
 
+def values_of(term, n_items):
+    """The value of each item that a term of the user's own speaks of."""
+    if isinstance(term, Grouped):
+        return {item: float(term.values[term.groups[item]]) for item in range(n_items)}
+    return dict(zip(term.items.tolist(), term.values.tolist(), strict=True))
+
+
 def slow_list(small, user, variant, weights, request, cart=None):
     """Score every item one by one in float64, sort by (−score, item id)."""
     model, customers = small
@@ -75,7 +84,7 @@ def slow_list(small, user, variant, weights, request, cart=None):
     own = own_terms(model, customers, user)
     if cart is not None:
         own[CART], weights = cart, {**weights, CART: CART_WEIGHT}
-    values = {name: dict(zip(*map(np.ndarray.tolist, own[name]), strict=True)) for name in own}
+    values = {name: values_of(term, len(model.items)) for name, term in own.items()}
     scored = []
     for item in range(len(model.items)):
         if not allowed(small, user, item, variant, request):

@@ -96,14 +96,17 @@ def neighbours_of(strengths):
     return Neighbours(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)
 
 
-def model_of(factors, *, axes=(), lifts=None, near=None, titles=None, **fold_in):
+def model_of(factors, *, axes=(), lifts=None, near=None, titles=None, categories=None, **fold_in):
     """A model of a few items; what is not given is as plain as can be."""
     factors = np.asarray(factors, dtype=np.float32)
     (n_items, d), width = factors.shape, sum(len(axis.segments) for axis in axes)
     lifts = np.zeros((n_items, width)) if lifts is None else np.asarray(lifts)
-    columns = np.hstack([factors, lifts, np.full((n_items, 1), -4.0)]).astype(np.float32)
+    columns = np.hstack([factors, lifts, np.tile([0.0, -4.0], (n_items, 1))]).astype(np.float32)
     items = Vocabulary([f"i{number:03d}" for number in range(n_items)])
     titles = [f"<{number}>" for number in range(n_items)] if titles is None else titles
+    texts = {"title": np.asarray(titles)}
+    if categories is not None:
+        texts["category"] = np.asarray(categories)
     parts = {
         "item_factors": factors,
         "supported": np.ones(n_items, dtype=bool),
@@ -115,7 +118,7 @@ def model_of(factors, *, axes=(), lifts=None, near=None, titles=None, **fold_in)
         "precisions": np.stack([np.eye(d), np.eye(d)]),
     }
     return Model(
-        catalogue=Catalogue(items, np.ones(n_items, dtype=bool), {"title": np.asarray(titles)}),
+        catalogue=Catalogue(items, np.ones(n_items, dtype=bool), texts),
         columns=columns,
         fold_in=FoldIn(**(parts | fold_in)),
         slope=SLOPE,
@@ -219,6 +222,27 @@ def test_each_item_has_its_own_reasons():
 
 def test_a_signal_without_a_text_of_its_own_still_has_one():
     assert told(PLAIN, NOBODY, moon_phase=1.0) == [["recommended for you"]]
+
+
+# Taste and trend
+
+
+@pytest.mark.parametrize(
+    ("category", "titles", "text"),
+    [
+        ("food > ice_cream", True, "because you often choose ice cream"),
+        ("", True, "of a kind you often choose"),
+        ("food > ice_cream", False, "of a kind you often choose"),
+    ],
+)
+def test_of_a_taste_the_category_is_named(category, titles, text):
+    model = model_of(np.zeros((2, 2)), categories=[category, "pets"])
+    ((found,),) = told(model, customer(model, {}), wording=Wording(titles=titles), taste=1.0)
+    assert found == text
+
+
+def test_what_rises_is_popular_just_now():
+    assert told(PLAIN, NOBODY, trend=0.3, popularity=-2.0) == [["popular just now"]]
 
 
 # Habit

@@ -8,7 +8,7 @@ from recsys.ranking import Ranker, Recipe, Request, Weights, make_variant, trial
 from recsys.ranking.blend import KNOTS, shares_of_knots
 from recsys.ranking.trials import AROUND, OWN, POOL, Trial, collect, columns_of, lay_out
 
-ALL = ("als", "popularity", "priors", "habit", "neighbours")
+ALL = ("als", "popularity", "trend", "priors", "habit", "neighbours", "taste")
 COLUMNS = columns_of(("age", "place"))
 
 
@@ -49,12 +49,15 @@ def test_the_columns_are_the_signals_with_the_factors_once_for_each_centre():
         "als:segments",
         "als:mean",
         "popularity",
+        "trend",
         "prior:age",
         "prior:place",
         "habit",
         "neighbours",
+        "taste",
     )
-    assert columns_of((), ("mean",)) == ("als:mean", "popularity", "habit", "neighbours")
+    without = ("als:mean", "popularity", "trend", "habit", "neighbours", "taste")
+    assert columns_of((), ("mean",)) == without
 
 
 @pytest.mark.parametrize("repeat", ["never", "learned", "always"])

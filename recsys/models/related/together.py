@@ -31,7 +31,7 @@ from scipy import sparse
 from recsys.models.related.baskets import Baskets, Unit
 from recsys.models.related.config import RelatedConfig
 from recsys.models.related.rows import BLOCK, Rows, best, blocks, rows_from, rows_of, stacked
-from recsys.models.sparse import Sparse
+from recsys.models.terms import Sparse
 from recsys.types import Flags, Floats, Indices, UserItems
 
 KAPPA = 1.0
