@@ -85,23 +85,6 @@ class Neighbours:
         first = np.cumsum(lengths) - lengths
         return lengths, np.repeat(starts - first, lengths) + np.arange(lengths.sum())
 
-    def scores(self, indptr: Indices, items: Indices, weights: Floats) -> UserItems:
-        """Return the terms of many users, shape ``(n_users, n_items)``; each as if she were alone.
-
-        Parameters
-        ----------
-        indptr
-            User ``u`` owns the rows ``indptr[u]:indptr[u + 1]``, shape ``(n_users + 1,)``.
-        items, weights
-            As for `terms`, one user after the other.
-        """
-        users = [slice(start, stop) for start, stop in pairwise(indptr.tolist())]
-        terms = [self.terms(items[user], weights[user]) for user in users]
-        ends = np.cumsum([0, *(len(touched) for touched, _ in terms)])
-        columns = np.concatenate([np.empty(0, dtype=np.int64), *(touched for touched, _ in terms)])
-        values = np.concatenate([np.empty(0), *(values for _, values in terms)])
-        return sparse.csr_matrix((values, columns, ends), (len(users), len(self.indptr) - 1))
-
 
 def history_weights(worth: Floats) -> Floats:
     """Return ``w_uj = log1p(max(r_uj, 0))``: how much an item of a history counts.

@@ -120,7 +120,14 @@ class Ranker:
             known = self.model.items.index_of(request.cart)
             cart = self.together.cart_term(known[known >= 0])
         return Scorer(
-            self.model, customers, user, self._finish(variant), weights, self.centre(variant), cart
+            self.model,
+            customers,
+            user,
+            self._finish(variant),
+            weights,
+            self.centre(variant),
+            cart,
+            as_of=request.as_of,
         )
 
     def centre(self, variant: Variant) -> Centre | None:

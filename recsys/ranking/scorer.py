@@ -41,6 +41,8 @@ class Scorer:
         Of the fold-in; None where no factors are asked for.
     cart
         What completes her cart; None without one.
+    as_of
+        When she asks, microseconds: rules hold at times.
     """
 
     def __init__(
@@ -52,12 +54,15 @@ class Scorer:
         weights: Mapping[str, float],
         centre: Centre | None,
         cart: Sparse | None,
+        *,
+        as_of: int,
     ) -> None:
         self.model, self.finish = model, finish
         self.user_id = str(customers.users.ids[user_index])
         self.rows = customers.histories.rows(user_index)
         self.histories = customers.histories
         self.membership = customers.memberships.row(user_index)
+        self.in_force = finish.in_force(self.membership, as_of=as_of)
         self.centre = centre
         self.coordinates = coordinates(model, customers, user_index, centre)
         self.own = _own(model, customers, user_index, weights)
@@ -86,7 +91,6 @@ class Scorer:
             What is asked for.
         """
         items = self.histories.items[self.rows]
-        self.in_force = self.finish.in_force(self.membership, as_of=request.as_of)
         self._complete(scores)
         scores[~allowed] = EXCLUDED
         scores[hidden_items(self.model, self.histories, self.rows, self._repeat)] = EXCLUDED

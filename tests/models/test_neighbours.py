@@ -210,17 +210,6 @@ def test_what_is_worth_less_than_nothing_counts_nothing():
     np.testing.assert_allclose(weights, [0.0, 0.0, 1.0, 2.0])
 
 
-def test_among_many_each_user_is_as_if_alone():
-    user_items = shop(9, n_users=300, n_items=80)
-    learnt = fit_neighbours(user_items, every(user_items), NeighboursConfig(k=20))
-    indptr, items = user_items.indptr.astype(np.int64), user_items.indices.astype(np.int64)
-    together = learnt.scores(indptr, items, user_items.data)
-    for user_index in range(user_items.shape[0]):
-        touched, values = learnt.terms(*history(user_items, user_index))
-        np.testing.assert_array_equal(together[[user_index]].indices, touched)
-        np.testing.assert_array_equal(together[[user_index]].data, values)
-
-
 def test_a_user_without_history_or_weight_touches_nothing():
     user_items = shop(10)
     learnt = fit_neighbours(user_items, every(user_items), EVERY)
@@ -228,11 +217,6 @@ def test_a_user_without_history_or_weight_touches_nothing():
     for items, weights in (nothing, (np.asarray([3, 4]), np.zeros(2))):
         touched, values = learnt.terms(items, weights)
         assert len(touched) == len(values) == 0
-    together = learnt.scores(np.asarray([0, 0, 2, 2]), np.asarray([3, 4]), np.ones(2))
-    assert np.diff(together.indptr)[[0, 2]].tolist() == [0, 0]
-    np.testing.assert_array_equal(
-        together[[1]].data, learnt.terms(np.asarray([3, 4]), np.ones(2))[1]
-    )
 
 
 @given(

@@ -17,7 +17,7 @@ WEIGHTS = {"als": 0.4, "popularity": 0.1, "prior:age": 0.3, "prior:place": 0.2}
 def scorer_of(small, user=4, *, weights=WEIGHTS, cart=None, centre="segments", **fields):
     recipe = Recipe(signals=(*DENSE, "habit", "neighbours"), repeat="always", **fields)
     finish = Finish(recipe, small.model)
-    return Scorer(small.model, small.customers, user, finish, weights, centre, cart)
+    return Scorer(small.model, small.customers, user, finish, weights, centre, cart, as_of=0)
 
 
 def answer(small, scorer, request):
@@ -29,7 +29,6 @@ def answer(small, scorer, request):
 def test_the_query_and_the_columns_give_the_dense_part(small, user):
     scorer = scorer_of(small, user)
     items = np.arange(len(small.model.items))
-    scorer.in_force = scorer.finish.in_force(scorer.membership, as_of=0)
     exact = sum(scorer.terms(items).values())
     np.testing.assert_allclose(scorer.query @ small.model.columns.T, exact, rtol=1e-4, atol=1e-4)
 
