@@ -11,6 +11,7 @@ import pytest
 TERMS = (
     "term_als",
     "term_popularity",
+    "term_trend",
     "term_prior_lifecycle",
     "term_prior_rfm",
     "term_prior_spending",
@@ -19,6 +20,7 @@ TERMS = (
     "term_prior_region",
     "term_habit",
     "term_neighbours",
+    "term_taste",
 )
 
 

@@ -146,9 +146,11 @@ def test_lists_from_the_state_are_those_of_the_shop(
     assert list(terms) == [
         "term_als",
         "term_popularity",
+        "term_trend",
         *(f"term_prior_{axis}" for axis in ("age", "lifecycle", "spending", "taste")),
         "term_habit",
         "term_neighbours",
+        "term_taste",
     ]
     np.testing.assert_allclose(terms.sum(axis=1), table["score"])
 

@@ -1,5 +1,6 @@
 """The windows before a cut: where they lie, whom they leave out, and what nobody there may know."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from recsys.engines import rows
 from recsys.events.schema import MICROSECONDS_PER_DAY as DAY
+from recsys.models.popularity import Recency
 from recsys.pipelines.cases import BETWEEN, LEFT_OUT, Seeds
 from recsys.pipelines.progress import silent
 from recsys.pipelines.train import Fitter
@@ -177,7 +179,7 @@ def arrays_of(settings, window):
     """Every array of a window's model, and every number beside them."""
     fitter = Fitter(settings, 1, silent)
     memberships = window.start.possible_memberships(settings)
-    model = fitter.fit(window.start, memberships, window.past, float("inf"))
+    model = fitter.fit(window.start, memberships, window.past, Recency(math.inf, trends=False))
     return model.arrays(), model.learnt()
 
 
