@@ -116,7 +116,7 @@ def test_an_unknown_key_names_its_table_and_the_nearest_key(text: str, said: str
         ),
         (
             "[variants.mine]\nsignals = ['lucky']\n",
-            "[variants.mine] unknown signal 'lucky'; known are als, popularity, trend, priors, habit",
+            "[variants.mine] unknown signal 'lucky'; known are als, popularity, trend",
         ),
         (
             "[segments.life]\nkind = 'lifecycl'\n",
