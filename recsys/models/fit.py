@@ -12,7 +12,7 @@ from recsys.models.config import ModelConfig
 from recsys.models.fold_in import Factorisation, FoldIn, confidence, fit_fold_in
 from recsys.models.groups import with_group_factors
 from recsys.models.habit import fit_habit
-from recsys.models.model import Model
+from recsys.models.model import POPULARITY, TREND, Model
 from recsys.models.neighbours import fit_neighbours
 from recsys.models.popularity import TREND_HALF_LIFE, Recency, log_popularity, trend
 from recsys.models.priors import Prior, Support, fit_prior
@@ -133,7 +133,8 @@ def with_memberships(
     lifts, kappa = _fit_priors(histories.positive_items(), memberships, beside)
     segments = list(columns_of(memberships.axes).values())
     fold_in = fit_fold_in(factors, supported, memberships.matrix, segments)
-    columns = _columns(fold_in, groups, lifts, model.columns[:, -2:].astype(np.float64))
+    everyone = slice(model.blocks[TREND].start, model.blocks[POPULARITY].stop)
+    columns = _columns(fold_in, groups, lifts, model.columns[:, everyone].astype(np.float64))
     return replace(model, columns=columns, fold_in=fold_in, axes=memberships.axes, kappa=kappa)
 
 

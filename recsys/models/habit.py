@@ -49,7 +49,7 @@ NEVER_AGAIN = 1e-3
 """A category whose buyers come back for the item less often than this is bought once."""
 N_PLAIN = 4 + 5 + 4
 """Features of a pair besides those of each half-life: its own, her history's, and of both."""
-N_LIVES = 3
+PER_HALF_LIFE = 3
 """Features of a pair for each half-life."""
 LONGEST = 2**32
 """More days than any history has."""
@@ -307,7 +307,7 @@ def _crossed_rates(folds: Indices, items: Indices, label: Floats, groups: Indice
 
 def _fixed_coefficients(mean: float, half_lives: Sequence[float]) -> Floats:
     n_lives = len(half_lives)
-    coefficients = np.zeros(1 + N_PLAIN + N_LIVES * n_lives)
+    coefficients = np.zeros(1 + N_PLAIN + PER_HALF_LIFE * n_lives)
     coefficients[0] = math.log(mean / (1.0 - mean))
     coefficients[1] = 0.3
     coefficients[3 + n_lives] = 1.0

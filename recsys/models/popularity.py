@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recsys.models.lift import log_lift
 from recsys.types import Floats, Indices
 
 TREND_HALF_LIFE = 10.0
@@ -56,5 +57,4 @@ def trend(items: Indices, recent: Floats, log_popularity: Floats) -> Floats:
         ``log p_i``, shape ``(n_items,)``.
     """
     counts = np.bincount(items, weights=recent, minlength=len(log_popularity))
-    expected = np.exp(log_popularity) * counts.sum()
-    return np.asarray(np.log((counts + KAPPA) / (expected + KAPPA)))
+    return log_lift(counts, np.exp(log_popularity) * counts.sum(), KAPPA)

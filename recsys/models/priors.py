@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from recsys.models.lift import log_lift
 from recsys.types import Flags, Floats, Indices, Membership, UserItems
 
 
@@ -95,12 +96,12 @@ def _lifts(observed: Floats, expected: Floats, kappa: float, support: Support) -
     if not np.isfinite(kappa):
         return np.zeros_like(observed)
     supported, groups = support.supported, support.groups
-    lifts = np.log((observed + kappa) / (expected + kappa))
+    lifts = log_lift(observed, expected, kappa)
     own = np.flatnonzero(supported)
     n_groups = int(groups.max(initial=-1)) + 1
     shape = (len(groups), n_groups)
     to_group = sparse.csr_matrix((np.ones(len(own)), (own, groups[own])), shape=shape)
     seen, fair = np.asarray(observed @ to_group), np.asarray(expected @ to_group)
-    grouped = np.log((seen + kappa) / (fair + kappa))
+    grouped = log_lift(seen, fair, kappa)
     lifts[:, ~supported] = grouped[:, groups[~supported]]
-    return np.asarray(lifts)
+    return lifts

@@ -11,6 +11,7 @@ grocer, a supermarket and films.
 
 import numpy as np
 
+from recsys.models.lift import log_lift
 from recsys.types import Floats, Indices
 
 KAPPA = 1.0
@@ -30,7 +31,7 @@ def taste(groups: Indices, visits: Floats, shares: Floats) -> Floats:
         ``q_g``, shape ``(n_groups,)``.
     """
     mine = np.bincount(groups, weights=visits, minlength=len(shares))
-    return np.asarray(np.log((mine + KAPPA) / (mine.sum() * shares + KAPPA)))
+    return log_lift(mine, mine.sum() * shares, KAPPA)
 
 
 def category_shares(groups: Indices, log_popularity: Floats) -> Floats:

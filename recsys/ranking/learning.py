@@ -90,7 +90,7 @@ class Learner:
             Its policy.
         """
         cases = cases_of(self.trials, repeat)
-        if not cases.counts.any():
+        if not (cases.counts.any() and cases.possible.any()):
             return unlearnt(signals)
         options = [s for s in signals if s.startswith(PRIOR) and s in self.trials.columns]
         if centre == "segments" and ALS in signals:
@@ -144,9 +144,8 @@ class _State(NamedTuple):
 
 def _telling(cases: Cases, signals: Sequence[str]) -> tuple[str, ...]:
     """Leave out signals that tell no candidates apart, such as a taste without categories."""
-    columns = _columns(signals)
-    told = [cases.trials.term(column)[cases.possible] for column in columns]
-    telling = [s for s, values in zip(signals, told, strict=True) if np.ptp(values) > 0]
+    spreads = [np.ptp(cases.trials.term(one)[cases.possible]) for one in _columns(signals)]
+    telling = [one for one, spread in zip(signals, spreads, strict=True) if spread > 0]
     return tuple(telling or signals)
 
 

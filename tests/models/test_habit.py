@@ -13,9 +13,9 @@ from recsys.interactions import HALF_LIVES
 from recsys.models import Habit
 from recsys.models.habit import (
     CATEGORY_SHRINKAGE,
-    N_LIVES,
     N_PLAIN,
     PACE_SHRINKAGE,
+    PER_HALF_LIFE,
     RATE_SHRINKAGE,
     _crossed_rates,
     category_paces,
@@ -28,7 +28,7 @@ from recsys.models.logistic import RIDGE, logistic
 
 N_ITEMS = 12
 GROUPS = np.repeat([0, 1, 2], 4)
-N_FEATURES = N_PLAIN + N_LIVES * len(HALF_LIVES)
+N_FEATURES = N_PLAIN + PER_HALF_LIFE * len(HALF_LIVES)
 
 
 @pytest.fixture(scope="module")

@@ -442,3 +442,10 @@ def test_without_windows_there_are_default_weights():
     assert learnt.weights.centre == "mean"
     assert math.isnan(learnt.ndcg)
     assert learnt.gains == {}
+
+
+def test_where_nothing_may_be_listed_weights_are_not_learnt():
+    trials = planted(n_users=30)
+    closed = replace(trials, bought=np.ones_like(trials.hits))
+    learnt = learn_all(closed, BASE, repeat="never")
+    assert learnt.weights == unlearnt(BASE).weights

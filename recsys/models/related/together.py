@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from recsys.models.lift import log_lift
 from recsys.models.related.baskets import Baskets, Unit
 from recsys.models.related.config import RelatedConfig
 from recsys.models.related.rows import BLOCK, Rows, best, blocks, rows_from, rows_of, stacked
@@ -233,8 +234,8 @@ def rule_weight(both: Indices, given: Indices, other: Indices, n_baskets: int) -
     [0.0, 0.0, 1.783]
     """
     expected = given * other / (n_baskets or 1)
-    lift = np.log((both + KAPPA) / (expected + KAPPA))
-    return np.asarray(both / (given + DELTA) * np.maximum(lift, 0.0), dtype=np.float64)
+    above = log_lift(both, expected, KAPPA)
+    return np.asarray(both / (given + DELTA) * np.maximum(above, 0.0), dtype=np.float64)
 
 
 def fit_together(baskets: Baskets, config: RelatedConfig) -> Together:

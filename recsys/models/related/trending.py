@@ -31,6 +31,7 @@ from scipy import sparse
 
 from recsys.events.schema import ITEM_ID, MICROSECONDS_PER_DAY, TIME, USER_ID
 from recsys.interactions.targets import is_target
+from recsys.models.lift import log_lift
 from recsys.models.related.rows import Rows, best, rows_from, rows_of
 from recsys.segments import Memberships
 from recsys.types import Flags, Floats, Indices, UserItems
@@ -194,7 +195,7 @@ def _shrunk(before: Floats, after: Floats, tilt: Floats) -> Floats:
     if excess <= 0:
         return np.zeros_like(before)
     kappa = float((expected**2).sum()) / excess
-    return np.log((after + kappa) / (expected + kappa)) if kappa > 0 else np.zeros_like(before)
+    return log_lift(after, expected, kappa) if kappa > 0 else np.zeros_like(before)
 
 
 def _listed(score: Floats, candidate: Flags, *, above: float = -np.inf) -> Rows:
