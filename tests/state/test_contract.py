@@ -1,4 +1,4 @@
-"""What every implementation of the state promises; `conftest.URLS` names them."""
+"""What every implementation of the state promises; `conftest.BACKENDS` names them."""
 
 import threading
 from collections.abc import Callable, Iterator
