@@ -1,7 +1,7 @@
 """Frames on one side, rows of the database on the other."""
 
 import json
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -16,8 +16,8 @@ _WHOLE: Final = pd.Int64Dtype()
 _WRITTEN: Final = {"number": pd.Float64Dtype(), "money": _WHOLE, "time": _WHOLE}
 
 
-def in_key_order(frame: pd.DataFrame) -> pd.DataFrame:
-    """Sort rows by their primary key, the order in which they are quick to store.
+def require_keys(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the events as they are.
 
     Raises
     ------
@@ -25,6 +25,11 @@ def in_key_order(frame: pd.DataFrame) -> pd.DataFrame:
         If ``user_id``, ``event`` or ``event_id`` is missing, as a column or in a row.
     """
     _require(frame, REQUIRED)
+    return frame
+
+
+def in_key_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Sort rows by their primary key, the order in which they are quick to store."""
     return frame.sort_values([USER_ID, EVENT_ID], kind="stable")
 
 
@@ -72,10 +77,10 @@ def attribute_rows(frame: pd.DataFrame) -> list[dict[str, str]]:
     _require(frame, (USER_ID,))
     last = frame.drop_duplicates(USER_ID, keep="last")
     names = [name for name in last.columns if name != USER_ID]
-    columns = [_objects(last[name]) for name in names]
+    columns = [objects(last[name]) for name in names]
     values = zip(*columns, strict=True) if columns else [()] * len(last)
     return [
-        {USER_ID: user_id, "attributes": _json(names, row)}
+        {USER_ID: user_id, "attributes": as_json(dict(zip(map(str, names), row, strict=True)))}
         for user_id, row in zip(last[USER_ID].tolist(), values, strict=True)
     ]
 
@@ -104,12 +109,13 @@ def _require(frame: pd.DataFrame, names: Iterable[str]) -> None:
 
 def _written(column: "pd.Series[Any]", kind: str) -> list[Any]:
     try:
-        return _objects(column.astype(_WRITTEN[kind])) if kind in _WRITTEN else _objects(column)
+        return objects(column.astype(_WRITTEN[kind])) if kind in _WRITTEN else objects(column)
     except (TypeError, ValueError) as error:
         raise DataError(f"the column {column.name} of the events is no {kind}: {error}") from error
 
 
-def _objects(column: "pd.Series[Any]") -> list[Any]:
+def objects(column: "pd.Series[Any]") -> list[Any]:
+    """Return the values as plain objects, None for null."""
     objects: list[Any] = column.astype(object).where(column.notna(), None).tolist()
     return objects
 
@@ -123,10 +129,9 @@ def _read(values: Sequence[Any], kind: str, index: pd.RangeIndex) -> Any:
     return pd.Series(values, index, dtype=object)
 
 
-def _json(names: Sequence[Hashable], values: Sequence[Any]) -> str:
-    known = {
-        str(name): value for name, value in zip(names, values, strict=True) if value is not None
-    }
+def as_json(values: Mapping[str, Any]) -> str:
+    """Spell the values that are not null as JSON, in one order; dates are ISO 8601 texts."""
+    known = {name: value for name, value in values.items() if value is not None}
     return json.dumps(known, default=_scalar, ensure_ascii=False, sort_keys=True)
 
 

@@ -1,5 +1,6 @@
 """Reading the state."""
 
+import json
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, Select, func, select
 from recsys.events.schema import USER_ID
 from recsys.state.database import Database
 from recsys.state.frames import attribute_frame, event_frame
+from recsys.state.people import Consent, Person, consent_of
 from recsys.state.tables import BY_TIME, NEWEST_KEY, PERSONAL, events, meta, users
 
 _IDS_A_QUERY = 500
@@ -62,16 +64,28 @@ class HistoryReader:
         known = select(users).where(users.c.attributes != "{}").order_by(users.c.user_id)
         with self._database.reading() as connection:
             return attribute_frame(
-                row
+                (row.user_id, row.attributes)
                 for ids in _parts(sorted({str(user_id) for user_id in user_ids}))
                 for row in connection.execute(known.where(users.c.user_id.in_(ids)))
             )
 
+    def person(self, user_id: str) -> Person | None:
+        """Return what the shop told of a user; None where she is not known."""
+        query = select(users.c.attributes, users.c.consent).where(users.c.user_id == user_id)
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return row and Person(json.loads(row.attributes), consent_of(row.consent))
+
+    def consents(self) -> dict[str, Consent]:
+        """Return the users who agreed to less than everything."""
+        query = select(users.c.user_id, users.c.consent).where(users.c.consent != "full")
+        with self._database.reading() as connection:
+            return {row.user_id: consent_of(row.consent) for row in connection.execute(query)}
+
     def user_ids(self) -> list[str]:
         """List every user known from an event or from attributes, sorted."""
-        known = select(events.c.user_id).union(select(users.c.user_id))
         with self._database.reading() as connection:
-            return sorted(connection.scalars(known))
+            return list(connection.scalars(select(users.c.user_id).order_by(users.c.user_id)))
 
     def newest_time(self) -> int | None:
         """Tell the newest event's time in microseconds since the epoch; None without times."""
@@ -80,7 +94,7 @@ class HistoryReader:
         return None if value is None else int(value)
 
     def counts(self) -> dict[str, int]:
-        """Count the rows of each table about users: ``users``, ``events``."""
+        """Count the rows of each table about users, by its name."""
         with self._database.reading() as connection:
             return {
                 table.name: connection.scalar(select(func.count()).select_from(table)) or 0

@@ -1,14 +1,24 @@
 """Filling and erasing the state."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 from pydantic import Field
-from sqlalchemy import BigInteger, Connection, cast, delete, func, select
+from sqlalchemy import delete
 
-from recsys.events.schema import TIME, USER_ID
+from recsys.state import people
+from recsys.state.changes import Pulse, pulse
 from recsys.state.database import Database
-from recsys.state.frames import attribute_rows, event_rows, in_key_order, newest_of, parts
+from recsys.state.events import Outcomes, Taken, take_in
+from recsys.state.exposures import Exposures
+from recsys.state.items import Items
+from recsys.state.keys import Keys
+from recsys.state.leases import hold
+from recsys.state.people import Consent, Receipt
+from recsys.state.profiles import Profiles
 from recsys.state.reader import HistoryReader
-from recsys.state.tables import NEWEST_KEY, PERSONAL, events, meta, users
+from recsys.state.tables import NEWEST_KEY, PERSONAL, meta, orders
 from recsys.types import Config
 
 _ROWS_A_STATEMENT = 20_000
@@ -24,6 +34,8 @@ class StateConfig(Config):
 
 class StateStore(HistoryReader):
     """Users and their histories: what `HistoryReader` reads, and the filling of it.
+
+    Its parts `items`, `profiles`, `exposures` and `keys` are of the same database.
 
     Each method is one transaction, and one store may be shared between threads. Every method
     raises `StateError` if the database cannot be used, and all but `create` if it was never
@@ -49,12 +61,16 @@ class StateStore(HistoryReader):
 
     def __init__(self, url: str) -> None:
         super().__init__(Database(url))
+        self.items = Items(self._database)
+        self.profiles = Profiles(self._database)
+        self.exposures = Exposures(self._database)
+        self.keys = Keys(self._database)
 
     def create(self) -> None:
-        """Make the folder and the tables; what is there already stays as it is."""
+        """Make the folder and the tables, and bring older ones on; what is there stays."""
         self._database.create()
 
-    def add_events(self, frame: pd.DataFrame) -> int:
+    def take_in(self, frame: pd.DataFrame) -> Outcomes:
         """Add events; one whose ``event_id`` the user already has is the same event, and stays.
 
         Parameters
@@ -65,23 +81,20 @@ class StateStore(HistoryReader):
 
         Returns
         -------
-        int
-            How many events were new.
+        ndarray of int8
+            What became of each row, see `Taken`.
 
         Raises
         ------
         DataError
             If a required value is missing, or a column of numbers holds something else.
         """
-        ordered = in_key_order(frame)
         with self._database.writing() as connection:
-            added = sum(
-                self._database.add(connection, events, *event_rows(part))
-                for part in parts(ordered, _ROWS_A_STATEMENT)
-            )
-            if added:
-                self._note_newest(connection, ordered, added)
-        return added
+            return take_in(self._database, connection, frame, _ROWS_A_STATEMENT)
+
+    def add_events(self, frame: pd.DataFrame) -> int:
+        """Add events as `take_in` does; returns how many were new."""
+        return int((self.take_in(frame) == Taken.NEW).sum())
 
     def put_users(self, frame: pd.DataFrame) -> None:
         """Set the attributes of users, in place of the ones they had.
@@ -92,37 +105,71 @@ class StateStore(HistoryReader):
             ``user_id`` and one column for each attribute; null is no attribute. Of several rows
             of a user the last one counts. Dates are kept as ISO 8601 texts.
         """
-        rows = attribute_rows(frame)
-        insert = self._database.insert(users)
-        new = {"attributes": insert.excluded.attributes}
         with self._database.writing() as connection:
-            if rows:
-                upsert = insert.on_conflict_do_update(index_elements=[USER_ID], set_=new)
-                connection.execute(upsert, rows)
+            people.put_attributes(self._database, connection, frame)
+
+    def put_person(
+        self,
+        user_id: str,
+        *,
+        attributes: Mapping[str, Any] | None = None,
+        consent: Consent | None = None,
+    ) -> None:
+        """Set what is given of one user; one who was erased is taken back by it."""
+        with self._database.writing() as connection:
+            people.put_person(self._database, connection, user_id, attributes, consent)
+
+    def link(self, kind: people.Alias, alias: str, user_id: str) -> int:
+        """Put what a visitor did, or strangers in a session, down to a user, now and from now on.
+
+        Parameters
+        ----------
+        kind
+            What the alias is of: ``visitor`` or ``session``.
+        alias
+            The id the visitor or the session had.
+        user_id
+            Who she turned out to be.
+
+        Returns
+        -------
+        int
+            How many events were moved.
+        """
+        with self._database.writing() as connection:
+            return people.link(self._database, connection, kind, alias, user_id)
+
+    def pulse(self, user_id: str) -> Pulse:
+        """Tell, in one small query, whether what is remembered of a user still holds."""
+        return pulse(self._database, user_id)
+
+    def hold(self, lease: str, holder: str, *, now: int, until: int) -> bool:
+        """Take a lease until a moment, or keep it; False where another holds it."""
+        return hold(self._database, lease, holder, now=now, until=until)
 
     def clear(self) -> None:
         """Take out every user and event, so that the state can be filled anew."""
         with self._database.writing() as connection:
-            for table in PERSONAL:
+            for table in (*PERSONAL, orders):
                 connection.execute(delete(table))
             connection.execute(delete(meta).where(meta.c.key == NEWEST_KEY))
 
-    def erase(self, user_id: str) -> dict[str, int]:
-        """Take one user out of every table; returns how many rows of each there were.
+    def erase(self, user_id: str, *, erased_at: int) -> Receipt:
+        """Take one user out of every table, for good; a late event does not bring her back.
 
         On SQLite the bytes are overwritten as well, in the file and in its log.
+
+        Parameters
+        ----------
+        user_id
+            Who; nobody needs to be known by it.
+        erased_at
+            Microseconds.
         """
         with self._database.writing() as connection:
-            erased = {
-                table.name: connection.execute(
-                    delete(table).where(table.c.user_id == user_id)
-                ).rowcount
-                for table in PERSONAL
-            }
-            connection.execute(delete(meta).where(meta.c.key == NEWEST_KEY))
-            self._set_newest(connection, _newest(connection))
+            receipt = people.erase(self._database, connection, user_id, erased_at=erased_at)
         self._database.settle()
-        return erased
+        return receipt
 
     def ping(self) -> None:
         """Raise `StateError` unless the database can be read and is of this version."""
@@ -131,25 +178,3 @@ class StateStore(HistoryReader):
     def close(self) -> None:
         """Close the connections; a store that is used again opens new ones."""
         self._database.close()
-
-    def _note_newest(self, connection: Connection, frame: pd.DataFrame, added: int) -> None:
-        # The time of an event that was already there says nothing: then the table is asked.
-        all_new = added == len(frame) and TIME in frame
-        self._set_newest(connection, newest_of(frame[TIME]) if all_new else _newest(connection))
-
-    def _set_newest(self, connection: Connection, newest: int | None) -> None:
-        if newest is None:
-            return
-        later = self._database.insert(meta).values(key=NEWEST_KEY, value=str(newest))
-        connection.execute(
-            later.on_conflict_do_update(
-                index_elements=["key"],
-                set_={"value": later.excluded.value},
-                where=cast(meta.c.value, BigInteger) < newest,
-            )
-        )
-
-
-def _newest(connection: Connection) -> int | None:
-    newest: int | None = connection.scalar(select(func.max(events.c.time)))
-    return newest

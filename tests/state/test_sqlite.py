@@ -128,7 +128,7 @@ def test_erased_bytes_are_gone_from_every_file(open_store: Open, tmp_path: Path)
         return b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
 
     assert person.encode() in bytes_of_all()
-    store.erase(person)
+    store.erase(person, erased_at=7)
     assert person.encode() not in bytes_of_all()
     assert b"Recognisable-on-Sea" not in bytes_of_all()
 

@@ -1,0 +1,90 @@
+"""Exposures: the record of every list that was served."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+
+from recsys.events.schema import TIME, USER_ID
+from recsys.state.database import Database
+from recsys.state.tables import exposures
+
+_JSON = ("segments", "items", "propensities")
+
+
+class Exposure(NamedTuple):
+    """One served list.
+
+    Attributes
+    ----------
+    recommendation_id
+        What answers carry and events echo.
+    user_id
+        Whom it was shown to.
+    time
+        When, microseconds.
+    variant, digest
+        The recipe's name and identity.
+    model_version
+        What it was ranked by.
+    fallback
+        What stood in for a history; None: nothing had to.
+    experiment
+        The experiment it is part of.
+    segments
+        Her segments as they were used: axis -> segment -> weight.
+    items
+        The items, in order.
+    propensities
+        The chance of each at its place.
+    """
+
+    recommendation_id: str
+    user_id: str
+    time: int
+    variant: str
+    digest: str
+    model_version: str
+    fallback: str | None
+    experiment: str | None
+    segments: Mapping[str, Mapping[str, float]]
+    items: Sequence[str]
+    propensities: Sequence[float]
+
+
+class Exposures:
+    """Served lists in a database.
+
+    Parameters
+    ----------
+    database
+        Where the state is kept.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, served: Sequence[Exposure]) -> None:
+        """Keep some served lists; one that is kept already stays as it is."""
+        rows = [_row(one) for one in served]
+        if rows:
+            insert = self._database.insert(exposures).on_conflict_do_nothing()
+            with self._database.writing() as connection:
+                connection.execute(insert, rows)
+
+    def of(self, user_id: str) -> list[Exposure]:
+        """Return the lists a user was served, the oldest first."""
+        query = select(exposures).where(exposures.c[USER_ID] == user_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(exposures.c[TIME])).mappings().all()
+        return [Exposure(**{**row, **_read(row)}) for row in rows]
+
+
+def _row(one: Exposure) -> dict[str, Any]:
+    row = one._asdict()
+    return row | {name: json.dumps(row[name], ensure_ascii=False) for name in _JSON}
+
+
+def _read(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {name: json.loads(row[name]) for name in _JSON}

@@ -1,0 +1,43 @@
+"""From one version of the schema to the next, in place.
+
+A step is frozen once a release has it: it speaks of columns by name, and not of the tables as they
+are now.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+
+def _revisions_and_consent(connection: Connection) -> None:
+    """Version 1 had users with attributes, and no more about them."""
+    for column in (
+        "consent TEXT NOT NULL DEFAULT 'full'",
+        "registered BOOLEAN NOT NULL DEFAULT false",
+        "revision BIGINT NOT NULL DEFAULT 0",
+        "profiled BIGINT NOT NULL DEFAULT -1",
+    ):
+        connection.execute(text(f"ALTER TABLE users ADD COLUMN {column}"))
+    connection.execute(text("UPDATE users SET registered = true"))
+    connection.execute(
+        text(
+            "INSERT INTO users (user_id, attributes) "
+            "SELECT DISTINCT user_id, '{}' FROM events "
+            "WHERE user_id NOT IN (SELECT user_id FROM users)"
+        )
+    )
+
+
+STEPS: Final[Mapping[str, tuple[Callable[[Connection], None], str]]] = {
+    "1": (_revisions_and_consent, "2"),
+}
+"""Version -> what brings its tables on, and to which version; new tables are made apart."""
+
+
+def upgrade(connection: Connection, version: str) -> str:
+    """Bring the tables of a version on as far as there are steps; returns the version reached."""
+    while version in STEPS:
+        step, version = STEPS[version]
+        step(connection)
+    return version

@@ -1,0 +1,350 @@
+"""Consent, links, erasing, and what a serving process asks: over every implementation."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+import pytest
+from sqlalchemy import Connection, create_engine, text
+
+from recsys.errors import ConfigError, NotFoundError, StateError
+from recsys.state import Exposure, Profile, StateStore, Taken
+
+Open = Callable[[str], StateStore]
+
+
+def frame(*rows: dict[str, Any]) -> pd.DataFrame:
+    full = [{"event": "view", "item_id": "i", "time": 1} | row for row in rows]
+    return pd.DataFrame(full).astype({"time": "Int64"})
+
+
+def event(user_id: str, event_id: str, **others: Any) -> dict[str, Any]:
+    return {"user_id": user_id, "event_id": event_id, **others}
+
+
+def owners(store: StateStore) -> dict[str, str]:
+    found = store.all_events()
+    return dict(zip(found["event_id"], found["user_id"], strict=True))
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    engine = create_engine(url)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+class TestTakingIn:
+    def test_every_row_is_told_what_became_of_it(self, store: StateStore) -> None:
+        store.add_events(frame(event("b", "old")))
+        rows = frame(event("b", "new"), event("b", "old"), event("a", "x"), event("a", "x"))
+        # Rows come under any index, also one that repeats itself.
+        rows.index = pd.Index([5, 5, 1, 0])
+        expected = [Taken.NEW, Taken.DUPLICATE, Taken.NEW, Taken.DUPLICATE]
+        assert store.take_in(rows).tolist() == expected
+
+    def test_nothing_is_taken_in_of_nobody(self, store: StateStore) -> None:
+        assert store.take_in(frame(event("a", "x"))[:0]).tolist() == []
+
+
+class TestPulse:
+    def test_of_a_new_state(self, store: StateStore) -> None:
+        assert store.pulse("u") == (0, None, 0, "full")
+
+    def test_an_event_changes_the_user_and_nobody_else(self, store: StateStore) -> None:
+        store.add_events(frame(event("u", "1"), event("v", "1")))
+        before, other = store.pulse("u"), store.pulse("v")
+        store.add_events(frame(event("u", "2", time=9)))
+        assert store.pulse("u").revision > before.revision
+        assert store.pulse("v").revision == other.revision
+        assert store.pulse("v").newest_time == 9
+
+    def test_an_event_that_was_there_changes_nothing(self, store: StateStore) -> None:
+        store.add_events(frame(event("u", "1")))
+        before = store.pulse("u")
+        store.add_events(frame(event("u", "1")))
+        assert store.pulse("u") == before
+
+    def test_other_processes_see_it_at_once(
+        self, store: StateStore, url: str, open_store: Open
+    ) -> None:
+        other = open_store(url)
+        assert other.pulse("u").revision == 0
+        store.add_events(frame(event("u", "1")))
+        assert other.pulse("u").revision == store.pulse("u").revision > 0
+
+    def test_attributes_change_the_user_only_when_they_differ(self, store: StateStore) -> None:
+        put = pd.DataFrame({"user_id": ["u"], "age": [3]})
+        store.put_users(put)
+        before = store.pulse("u").revision
+        store.put_users(put)
+        assert store.pulse("u").revision == before
+        store.put_users(put.assign(age=4))
+        assert store.pulse("u").revision > before
+
+    def test_items_and_keys_are_changes_of_everybody(self, store: StateStore) -> None:
+        counts = [store.pulse("u").changes]
+        store.items.put({"i": {"price": 1.5}})
+        counts.append(store.pulse("u").changes)
+        store.keys.create("web", "read", now=0)
+        counts.append(store.pulse("u").changes)
+        store.keys.revoke("web")
+        counts.append(store.pulse("u").changes)
+        assert counts == sorted(set(counts))
+
+    def test_a_connection_that_broke_is_replaced(self, store: StateStore) -> None:
+        store.add_events(frame(event("u", "1")))
+        store.pulse("u")
+        store._database._kept().close()
+        with pytest.raises(StateError, match="cannot be read"):
+            store.pulse("u")
+        assert store.pulse("u").revision > 0
+
+
+class TestConsent:
+    def test_the_default_is_full(self, store: StateStore) -> None:
+        store.add_events(frame(event("u", "1")))
+        assert store.person("u") == ({}, "full")
+        assert store.person("nobody") is None
+        assert store.consents() == {}
+
+    def test_what_is_not_given_stays(self, store: StateStore) -> None:
+        store.put_person("u", attributes={"age": 3})
+        store.put_person("u", consent="segment_only")
+        assert store.person("u") == ({"age": 3}, "segment_only")
+        store.put_person("u", attributes={})
+        assert store.person("u") == ({}, "segment_only")
+        assert store.consents() == {"u": "segment_only"}
+        assert store.pulse("u").consent == "segment_only"
+
+    def test_without_consent_nothing_is_kept_but_orders(self, store: StateStore, url: str) -> None:
+        store.put_person("shy", consent="none")
+        rows = frame(
+            event("shy", "1", event="purchase", amount=500, basket_id="b", session_id="s"),
+            event("open", "1"),
+        ).astype({"amount": "Int64"})
+        for _ in range(2):
+            assert store.take_in(rows)[0] == Taken.REFUSED
+        assert owners(store) == {"1": "open"}
+        with connected(url) as connection:
+            kept = connection.execute(text("select event, time, amount from orders")).fetchall()
+            assert kept == [("purchase", 1, 500)]
+            everything = connection.execute(text("select * from orders")).fetchall()
+        assert not any(word in str(everything) for word in ("shy", "'b'", "'s'"))
+
+
+class TestLinks:
+    def test_a_visitor_becomes_a_user(self, store: StateStore) -> None:
+        store.add_events(frame(event("v", "1"), event("v", "2"), event("u", "2"), event("u", "3")))
+        assert store.link("visitor", "v", "u") == 1
+        assert owners(store) == {"1": "u", "2": "u", "3": "u"}
+        assert store.user_ids() == ["u"]
+
+    def test_late_events_of_the_visitor_are_the_users(self, store: StateStore) -> None:
+        store.link("visitor", "v", "u")
+        assert store.take_in(frame(event("v", "late"))).tolist() == [Taken.NEW]
+        assert owners(store) == {"late": "u"}
+
+    def test_a_session_brings_its_strangers_and_nobody_else(self, store: StateStore) -> None:
+        store.put_person("known")
+        store.add_events(
+            frame(
+                event("v", "1", session_id="s"),
+                event("v", "2", session_id="other"),
+                event("known", "3", session_id="s"),
+            )
+        )
+        assert store.link("session", "s", "u") == 2
+        assert owners(store) == {"1": "u", "2": "u", "3": "known"}
+        rows = frame(event("w", "4", session_id="s"), event("known", "5", session_id="s"))
+        store.add_events(rows)
+        assert (owners(store)["4"], owners(store)["5"]) == ("u", "known")
+
+    def test_links_of_links(self, store: StateStore) -> None:
+        store.link("visitor", "v", "w")
+        store.add_events(frame(event("v", "1")))
+        store.link("visitor", "w", "u")
+        store.add_events(frame(event("v", "2"), event("w", "3")))
+        assert set(owners(store).values()) == {"u"}
+
+    def test_linking_oneself_or_twice_is_harmless(self, store: StateStore) -> None:
+        store.add_events(frame(event("u", "1")))
+        assert [store.link("visitor", "u", "u") for _ in range(2)] == [0, 0]
+        assert owners(store) == {"1": "u"}
+
+    def test_exposures_go_along(self, store: StateStore) -> None:
+        store.exposures.add([exposure("r", "v")])
+        store.link("visitor", "v", "u")
+        assert [one.recommendation_id for one in store.exposures.of("u")] == ["r"]
+
+
+def exposure(recommendation_id: str, user_id: str, time: int = 5) -> Exposure:
+    return Exposure(
+        *(recommendation_id, user_id, time, "segment_aware", "d" * 64, "v1", "segment", None),
+        segments={"age": {"18–25": 1.0}},
+        items=["i1", "ü"],
+        propensities=[1.0, 0.25],
+    )
+
+
+class TestErasing:
+    def test_a_late_event_does_not_bring_her_back(self, store: StateStore) -> None:
+        store.add_events(frame(event("u", "1"), event("stays", "1")))
+        store.erase("u", erased_at=7)
+        assert store.take_in(frame(event("u", "2"), event("stays", "2"))).tolist() == [
+            Taken.REFUSED,
+            Taken.NEW,
+        ]
+        store.put_users(pd.DataFrame({"user_id": ["u", "stays"], "age": [1, 2]}))
+        assert store.user_ids() == ["stays"]
+
+    def test_the_shop_can_take_her_back(self, store: StateStore) -> None:
+        store.erase("u", erased_at=7)
+        store.put_person("u")
+        assert store.take_in(frame(event("u", "2"))).tolist() == [Taken.NEW]
+
+    def test_her_visitors_go_along(self, store: StateStore) -> None:
+        store.link("visitor", "v", "u")
+        store.erase("u", erased_at=7)
+        assert store.take_in(frame(event("v", "1"))).tolist() == [Taken.REFUSED]
+
+    def test_everything_that_was_said_of_her_goes(self, store: StateStore, url: str) -> None:
+        name = "somebody-special"
+        store.add_events(frame(event(name, "1")))
+        store.put_person(name, attributes={"age": 3}, consent="segment_only")
+        store.link("visitor", "v", name)
+        store.exposures.add([exposure("r", name)])
+        store.profiles.put([Profile(name, 1, {"a": {"b": 1.0}})], model_version="m", as_of=1)
+        receipt = store.erase(name, erased_at=7)
+        expected = {"users": 1, "events": 1, "memberships": 1, "exposures": 1, "links": 1}
+        assert receipt.rows == expected
+        assert len(receipt.digest) == 64
+        with connected(url) as connection:
+            for table in ("users", "events", "memberships", "exposures", "links", "orders"):
+                assert connection.execute(text(f"select * from {table}")).fetchall() == []
+
+    def test_two_states_leave_different_digests(
+        self, store: StateStore, tmp_path: Any, open_store: Open
+    ) -> None:
+        other = open_store(f"sqlite:///{tmp_path}/other.db")
+        other.create()
+        assert store.erase("u", erased_at=7).digest != other.erase("u", erased_at=7).digest
+
+
+class TestProfiles:
+    def test_a_changed_user_is_to_be_done_until_she_is(self, store: StateStore) -> None:
+        store.add_events(frame(event("u", "1"), event("v", "1")))
+        to_do = store.profiles.to_do(10)
+        assert list(to_do) == ["u", "v"]
+        done = [Profile("u", to_do["u"], {"age": {"young": 0.5}})]
+        store.profiles.put(done, model_version="m", as_of=1)
+        assert list(store.profiles.to_do(10)) == ["v"]
+        assert store.profiles.of(["u", "v"]) == {"u": {"age": {"young": 0.5}}}
+
+    def test_who_changed_meanwhile_is_to_be_done_again(self, store: StateStore) -> None:
+        store.add_events(frame(event("u", "1")))
+        seen = store.profiles.to_do(1)["u"]
+        store.add_events(frame(event("u", "2")))
+        store.profiles.put([Profile("u", seen, {})], model_version="m", as_of=1)
+        assert list(store.profiles.to_do(1)) == ["u"]
+
+    def test_new_memberships_are_noticed(self, store: StateStore) -> None:
+        store.add_events(frame(event("u", "1")))
+        before = store.pulse("u").revision
+        store.profiles.put([Profile("u", before, {})], model_version="m", as_of=1)
+        assert store.pulse("u").revision > before
+        assert store.profiles.to_do(1) == {}
+
+    def test_all_users_can_be_gone_through(self, store: StateStore) -> None:
+        store.add_events(frame(*(event(f"{i}", "1") for i in range(5))))
+        assert list(store.profiles.after("", 3)) == ["0", "1", "2"]
+        assert list(store.profiles.after("2", 3)) == ["3", "4"]
+
+
+class TestItems:
+    def test_what_is_not_told_stays_and_null_takes_away(self, store: StateStore) -> None:
+        first = store.items.put({"i": {"price": 1.5, "brand": "x"}, "j": {"available": False}})
+        second = store.items.put({"i": {"price": 2, "brand": None}})
+        assert store.items.of(["i", "k"]) == {"i": {"price": 2}}
+        assert store.items.since(first) == ({"i": {"price": 2}}, second)
+        assert store.items.since(second) == ({}, second)
+        assert set(store.items.since(0).items) == {"i", "j"}
+
+
+class TestExposures:
+    def test_they_come_back_as_they_were(self, store: StateStore) -> None:
+        served = [exposure("r2", "u", 2), exposure("r1", "u", 1), exposure("r3", "v", 1)]
+        store.exposures.add(served)
+        store.exposures.add([exposure("r2", "u", 99)])
+        assert store.exposures.of("u") == [served[1], served[0]]
+        store.exposures.add([])
+
+
+class TestKeys:
+    def test_a_key_is_shown_once_and_kept_as_a_digest(self, store: StateStore, url: str) -> None:
+        key = store.keys.create("web", "write", now=10)
+        assert key.startswith("rk_")
+        with connected(url) as connection:
+            assert key not in str(connection.execute(text("select * from keys")).fetchall())
+        (known,) = store.keys.all()
+        allowed = [known.allows(scope, now=11) for scope in ("read", "write", "admin")]
+        assert allowed == [True, True, False]
+
+    def test_a_key_can_end(self, store: StateStore) -> None:
+        store.keys.create("web", "read", now=10, expires_at=20)
+        (known,) = store.keys.all()
+        assert [known.allows("read", now=now) for now in (19, 20)] == [True, False]
+
+    def test_names_are_unique_and_can_be_revoked(self, store: StateStore) -> None:
+        store.keys.create("web", "read", now=10)
+        with pytest.raises(ConfigError, match="'web' already"):
+            store.keys.create("web", "admin", now=10)
+        store.keys.revoke("web")
+        assert store.keys.all() == []
+        with pytest.raises(NotFoundError, match="web"):
+            store.keys.revoke("web")
+
+
+def test_a_lease_is_one_holders_until_it_runs_out(store: StateStore) -> None:
+    assert store.hold("work", "a", now=0, until=10)
+    assert not store.hold("work", "b", now=9, until=19)
+    assert store.hold("work", "a", now=9, until=20)
+    assert store.hold("work", "b", now=20, until=30)
+    assert store.hold("other", "a", now=20, until=30)
+
+
+VERSION_1 = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE users (user_id TEXT PRIMARY KEY, attributes TEXT NOT NULL)",
+    "CREATE TABLE events (user_id TEXT NOT NULL, item_id TEXT, event TEXT NOT NULL, time BIGINT, "
+    "quantity DOUBLE PRECISION, amount BIGINT, discount BIGINT, currency TEXT, "
+    "rating DOUBLE PRECISION, sentiment DOUBLE PRECISION, query TEXT, basket_id TEXT, "
+    "session_id TEXT, source TEXT, event_id TEXT NOT NULL, recommendation_id TEXT, "
+    "PRIMARY KEY (user_id, event_id))",
+    "INSERT INTO meta VALUES ('schema_version', '1'), ('newest_time', '7')",
+    "INSERT INTO users VALUES ('u', '{\"age\": 3}')",
+    "INSERT INTO events (user_id, event, event_id, time) "
+    "VALUES ('u', 'view', '1', 7), ('v', 'view', '1', 5)",
+)
+
+
+def test_a_state_of_version_1_is_brought_on(url: str, tmp_path: Any, open_store: Open) -> None:
+    (tmp_path / "new").mkdir()
+    with connected(url) as connection:
+        for statement in VERSION_1:
+            connection.execute(text(statement))
+    store = open_store(url)
+    with pytest.raises(StateError, match="older than 2; `recsys train` or `recsys serve`"):
+        store.ping()
+    store.create()
+    assert store.user_ids() == ["u", "v"]
+    assert store.person("u") == ({"age": 3}, "full")
+    assert store.newest_time() == 7
+    assert list(store.profiles.to_do(9)) == ["u", "v"]
+    assert store.take_in(frame(event("v", "1"), event("v", "2"))).tolist() == [1, 0]
+    store.create()
+    assert len(store.all_events()) == 3
