@@ -19,7 +19,7 @@ from recsys.cli.train import print_weights
 from recsys.errors import ConfigError, StateError
 from recsys.pipelines.evaluate import evaluate
 from recsys.pipelines.ingest import open_shop
-from recsys.pipelines.publish import fill_state, publish
+from recsys.pipelines.publish import fill_state, keep_memberships, publish
 from recsys.pipelines.questions import ask
 from recsys.pipelines.report import report_on, write_report
 from recsys.pipelines.train import fit
@@ -111,6 +111,7 @@ def demo(
     say("4. fill the state and serve")
     state = state_of(config)
     fill_state(shop, state, as_of=question.as_of, progress=progress_bar)
+    keep_memberships(trained, state, manifest.version, progress=progress_bar)
     state.close()
     shop.close()
     customer = trained.memberships.users.ids[0]

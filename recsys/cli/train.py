@@ -17,7 +17,7 @@ from recsys.cli.options import (
 )
 from recsys.cli.output import Format, print_json, print_table, progress_bar, say
 from recsys.pipelines.ingest import open_shop
-from recsys.pipelines.publish import fill_state, publish
+from recsys.pipelines.publish import fill_state, keep_memberships, publish
 from recsys.pipelines.train import Trained, fit
 from recsys.ranking.blend import KNOTS
 
@@ -38,6 +38,7 @@ def train(
     trained = fit(shop, config, as_of=moment, progress=progress_bar)
     manifest = publish(trained, shop, config, store_of(config), created_at=now())
     filled = fill_state(shop, state, as_of=moment, progress=progress_bar)
+    keep_memberships(trained, state, manifest.version, progress=progress_bar)
     state.close()
     for note in trained.notes:
         say(f"note: {note}")

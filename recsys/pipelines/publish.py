@@ -15,9 +15,11 @@ from recsys.events.times import format_time
 from recsys.pipelines.progress import Progress, silent
 from recsys.pipelines.train import Trained
 from recsys.ranking import Variant
-from recsys.state import StateStore
+from recsys.state import Profile, StateStore
 
-ROWS_A_FILL = 200_000
+ROWS_A_FILL = 20_000
+"""Events of one transaction: a service that is running waits for no more than that."""
+USERS_A_FILL = 2_000
 
 
 def publish(
@@ -99,6 +101,29 @@ def fill_state(
             state.add_events(_typed(batch.to_pandas()))
             advance()
     return state.counts()
+
+
+def keep_memberships(
+    trained: Trained, state: StateStore, version: str, *, progress: Progress = silent
+) -> None:
+    """Put the memberships of a training into the state, for a service to serve from.
+
+    Whoever did something at or after the moment of training stays to be worked out again.
+    """
+    users = trained.memberships.users
+    with progress("keeping memberships", math.ceil(len(users) / USERS_A_FILL)) as advance:
+        cursor = ""
+        while found := state.profiles.after(cursor, USERS_A_FILL):
+            cursor = max(found)
+            later = state.active_since(trained.as_of, list(found)) if trained.model.timed else set()
+            rows = users.index_of(found)
+            profiles = [
+                Profile(user_id, revision - (user_id in later), trained.memberships.named(row))
+                for (user_id, revision), row in zip(found.items(), rows.tolist(), strict=True)
+                if row >= 0
+            ]
+            state.profiles.put(profiles, model_version=version, as_of=trained.as_of)
+            advance()
 
 
 def _typed(events: pd.DataFrame) -> pd.DataFrame:

@@ -6,10 +6,12 @@ from recsys.segments.facts import Needs, UserFacts, gather_facts, needs_of
 from recsys.segments.memberships import (
     Axis,
     Memberships,
+    Named,
     assign_axes,
     axes_off,
     columns_of,
     fit_axes,
+    from_names,
 )
 from recsys.segments.profiles import FEATURES
 from recsys.segments.reference import Reference, learn_reference
@@ -21,6 +23,7 @@ __all__ = [
     "AxisConfig",
     "AxisFit",
     "Memberships",
+    "Named",
     "Needs",
     "Reference",
     "UserFacts",
@@ -28,6 +31,7 @@ __all__ = [
     "axes_off",
     "columns_of",
     "fit_axes",
+    "from_names",
     "gather_facts",
     "learn_reference",
     "needs_of",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from recsys.segments.axis import AxisFit
 from recsys.segments.facts import UserFacts
 from recsys.types import Config, Floats, Membership
 from recsys.vocabulary import Vocabulary
+
+Named: TypeAlias = Mapping[str, Mapping[str, float]]
+"""A user's memberships by name: axis -> segment -> weight."""
 
 
 class Axis(Config):
@@ -78,10 +82,24 @@ class Memberships:
         """Return one user's weights on every segment, dense."""
         return np.asarray(self.matrix[[user_index]].toarray()[0])
 
+    def named(self, user_index: int) -> Named:
+        """Return one user's weights above 0 by name."""
+        names = names_of(self.axes)
+        start, stop = self.matrix.indptr[user_index : user_index + 2].tolist()
+        found: dict[str, dict[str, float]] = {}
+        for column, weight in zip(
+            self.matrix.indices[start:stop].tolist(),
+            self.matrix.data[start:stop].tolist(),
+            strict=True,
+        ):
+            axis, segment = names[column]
+            found.setdefault(axis, {})[segment] = weight
+        return found
+
     def frame(self) -> pd.DataFrame:
         """Return ``user_id, axis, segment, weight``, one row for each weight above 0."""
         coo = self.matrix.tocoo()
-        names = [(axis.name, segment) for axis in self.axes for segment in axis.segments]
+        names = names_of(self.axes)
         axes, segments = zip(*names, strict=True) if names else ((), ())
         frame = pd.DataFrame(
             {
@@ -92,6 +110,18 @@ class Memberships:
             }
         )
         return frame.sort_values(["user_id", "axis", "segment"], ignore_index=True)
+
+
+def names_of(axes: Sequence[Axis]) -> list[tuple[str, str]]:
+    """Return the axis and the segment of each column."""
+    return [(axis.name, segment) for axis in axes for segment in axis.segments]
+
+
+def from_names(user_id: str, axes: Sequence[Axis], named: Named) -> Memberships:
+    """Return the memberships of one user by name; what these axes do not know is left out."""
+    weights = [named.get(axis, {}).get(segment, 0.0) for axis, segment in names_of(axes)]
+    matrix = sparse.csr_matrix(np.array([weights], dtype=np.float64))
+    return Memberships(Vocabulary([user_id]), tuple(axes), matrix)
 
 
 def columns_of(axes: Sequence[Axis]) -> dict[str, slice]:

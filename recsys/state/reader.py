@@ -82,6 +82,16 @@ class HistoryReader:
         with self._database.reading() as connection:
             return {row.user_id: consent_of(row.consent) for row in connection.execute(query)}
 
+    def active_since(self, time: int, user_ids: Sequence[str]) -> set[str]:
+        """Return those of some users who did something at a time (microseconds) or later."""
+        query = select(events.c.user_id).where(events.c.time >= time).distinct()
+        with self._database.reading() as connection:
+            return {
+                user_id
+                for ids in _parts(user_ids)
+                for user_id in connection.scalars(query.where(events.c.user_id.in_(ids)))
+            }
+
     def user_ids(self) -> list[str]:
         """List every user known from an event or from attributes, sorted."""
         with self._database.reading() as connection:

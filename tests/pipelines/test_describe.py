@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from recsys.bundle import BundleStore
-from recsys.pipelines.publish import fill_state, publish
+from recsys.pipelines.publish import fill_state, keep_memberships, publish
 from recsys.pipelines.recommend import moment, recommend, table_of
 from recsys.pipelines.train import fit
 from recsys.ranking import Request, describe
 from recsys.ranking.published import open_bundle
-from recsys.segments import KINDS
+from recsys.segments import KINDS, from_names
 from recsys.state import StateStore
 from recsys.vocabulary import Vocabulary
 
@@ -204,6 +204,9 @@ def test_every_kind_of_axis_is_served_as_it_was_trained(
     model = open_bundle(store.load()).ranker.model
     state = StateStore(f"sqlite:///{tmp_path}/state.db")
     fill_state(shop, state, as_of=trained.as_of)
+    keep_memberships(trained, state, "version")
+    assert state.profiles.to_do(1) == {}
+    kept = state.profiles.of(SOME)
     for user in SOME[:-1]:
         customer = describe(
             nw.from_native(state.events_of([user])).lazy(),
@@ -216,4 +219,6 @@ def test_every_kind_of_axis_is_served_as_it_was_trained(
         np.testing.assert_array_equal(
             customer.memberships.row(0), trained.memberships.row(index), err_msg=user
         )
+        by_name = from_names(user, model.axes, kept[user])
+        np.testing.assert_array_equal(by_name.row(0), trained.memberships.row(index))
     state.close()
