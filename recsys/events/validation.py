@@ -35,6 +35,7 @@ READ = {
     "money": mapping.money,
 }
 NUMBERS = ("number", "money")
+MEASURED = ("time", *NUMBERS)
 SQL_TYPES = {"id": "VARCHAR", "text": "VARCHAR", "number": "DOUBLE", "money": "BIGINT"}
 
 EventNames = Mapping[str, str | list[str]]
@@ -126,8 +127,7 @@ def validate(connection: duckdb.DuckDBPyConnection, source: str, intake: Intake)
     timed = mapping.find(TIMESTAMP, intake.columns, columns) is not None
     named = mapping.find(EVENT_ID, intake.columns, columns) is not None
     kept = _where(connection, source, columns, intake)
-    read = f"SELECT {', '.join(_read(columns, intake))} FROM {quote(source)} {kept}"
-    _judge(connection, read, relation.columns, rules(intake, timed=timed))
+    _judge(connection, judged_query(source, columns, intake, kept), relation.columns)
     if named:
         _reject_copies(connection)
     _keep_good(connection)
@@ -240,13 +240,19 @@ def _where(
     return call
 
 
-def _read(columns: Mapping[str, mapping.Column], intake: Intake) -> Iterable[str]:
-    for name, column in columns.items():
-        yield f"{column.name} AS {quote('source_' + name)}"
-    for field in EVENT_FIELDS:
-        yield from _read_field(
-            field.name, field.kind, mapping.find(field.name, intake.columns, columns), intake
-        )
+def _read(source: str, columns: Mapping[str, mapping.Column], intake: Intake, kept: str) -> str:
+    """Return SQL for every row of a source as we read it."""
+    found = {field: mapping.find(field.name, intake.columns, columns) for field in EVENT_FIELDS}
+    inner = []
+    for field, column in found.items():
+        if column is not None and field.kind in MEASURED:
+            found[field], selected = mapping.inner(column, field.name)
+            inner.append(selected)
+    outer = [f"{column.name} AS {quote('source_' + name)}" for name, column in columns.items()]
+    for field, column in found.items():
+        outer += _read_field(field.name, field.kind, column, intake)
+    rows = f"SELECT {', '.join(['*', *inner])} FROM {quote(source)} {kept}"
+    return f"SELECT {', '.join(outer)} FROM ({rows})"
 
 
 def _read_field(
@@ -262,7 +268,7 @@ def _read_field(
         yield f"CAST({default} AS {SQL_TYPES[kind]}) AS {name}"
     else:
         yield f"{READ[kind](column)} AS {name}"
-    if kind in ("time", *NUMBERS):
+    if kind in MEASURED:
         yield f"{mapping.raw(column) if column else 'NULL'} AS raw_{name}"
 
 
@@ -282,13 +288,38 @@ def names_of_events(names: EventNames) -> Iterable[tuple[str, str]]:
             yield ours, theirs.strip(mapping.BLANKS)
 
 
-def _judge(
-    connection: duckdb.DuckDBPyConnection,
-    read: str,
-    columns: Sequence[str],
-    rules: Iterable[Rule],
-) -> None:
-    cases = " ".join(f"WHEN {rule.condition} THEN '{rule.reason}'" for rule in rules)
+def judged_query(
+    source: str, columns: Mapping[str, mapping.Column], intake: Intake, kept: str = ""
+) -> str:
+    """Return SQL for every row of a source as we read it, with the reason to reject it.
+
+    Parameters
+    ----------
+    source
+        A view of the file's own columns.
+    columns
+        Those columns; they come along as ``source_<name>``.
+    intake
+        The column mapping, the accepted event types, bounds.
+    kept
+        SQL that leaves rows out.
+
+    Returns
+    -------
+    str
+        Selects the columns of an event, ``digest`` of all but its id, ``reason`` or null.
+    """
+    timed = mapping.find(TIMESTAMP, intake.columns, columns) is not None
+    reasons = rules(intake, timed=timed)
+    cases = " ".join(f"WHEN {rule.condition} THEN '{rule.reason}'" for rule in reasons)
+    return (
+        f"SELECT *, CASE {cases} END AS reason, "
+        f"md5(concat_ws(chr(31), {_FIELDS})) AS digest "
+        f"FROM ({_read(source, columns, intake, kept)})"
+    )
+
+
+def _judge(connection: duckdb.DuckDBPyConnection, query: str, columns: Sequence[str]) -> None:
     originals = [quote("source_" + name) for name in columns]
     # Of a good row what was read is enough: its own columns would be half of the table.
     carried = ", ".join(
@@ -298,8 +329,7 @@ def _judge(
     # A table, so that a raw value is read once, not once for each of the two results.
     connection.execute(
         f"CREATE OR REPLACE TABLE judged_events AS SELECT {', '.join(EVENT_COLUMNS)}, digest, "
-        f"reason, {carried} FROM (SELECT *, CASE {cases} END AS reason, "
-        f"md5(concat_ws(chr(31), {_FIELDS})) AS digest FROM ({read}))"
+        f"reason, {carried} FROM ({query})"
     )
 
 
