@@ -212,7 +212,7 @@ def features_with_rate(
 ) -> Floats:
     """Return ``f_ui`` of each pair, given the log rate of its item, shape ``(n_pairs,)``."""
     faded, visits = histories.decayed_visits[pairs], np.maximum(histories.visits[pairs], 1.0)
-    since = np.nan_to_num(histories.since_last[pairs])
+    since = _or_none(histories.since_last[pairs])
     phase = np.log(since / own_pace(histories, pairs, pace) + 0.05)
     lately = np.log(faded + 0.01)
     taken = np.log1p(np.maximum(histories.worth[pairs], 0.0) / visits)
@@ -236,25 +236,34 @@ def known_of(histories: Histories, pairs: slice) -> Known:
     """
     rows = np.arange(*pairs.indices(len(histories.items)))
     owner = np.searchsorted(histories.indptr, rows, side="right") - 1
-    owner -= owner.min(initial=len(histories.users))
-    bought = np.flatnonzero(histories.visits[pairs] > 0)
-    user, n_users = owner[bought], int(owner.max(initial=-1)) + 1
-    last, first = histories.since_last[pairs][bought], histories.since_first[pairs][bought]
-    newest, oldest = np.full(n_users, np.inf), np.zeros(n_users)
-    np.minimum.at(newest, user, np.nan_to_num(last))
-    np.maximum.at(oldest, user, np.nan_to_num(first))
+    if not len(owner):
+        return Known(*np.zeros((4, 0)))
+    # Rows are sorted by user: hers start where the owner changes.
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    user = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(owner)))
+    bought = histories.visits[pairs] > 0
+    last = _or_none(histories.since_last[pairs])
+    newest = np.minimum.reduceat(np.where(bought, last, np.inf), starts)
+    first = np.where(bought, _or_none(histories.since_first[pairs]), 0.0)
+    oldest = np.maximum.reduceat(first, starts)
     newest = np.where(np.isfinite(newest), newest, 0.0)
-    days = np.unique(user * LONGEST + np.floor(np.nan_to_num(last)).astype(np.int64)) // LONGEST
-    counts = [np.bincount(of, minlength=n_users) for of in (days, user)]
+    last_days = user[bought] * LONGEST + np.floor(last[bought]).astype(np.int64)
+    days = np.unique(last_days) // LONGEST
+    counts = [np.bincount(of, minlength=len(starts)) for of in (days, user[bought])]
     n_days, n_items = (np.maximum(count, 1).astype(np.float64) for count in counts)
     whole = (n_days, np.maximum(oldest - newest, 0.0), newest, n_items)
-    return Known(*(value[owner] for value in whole))
+    return Known(*(value[user] for value in whole))
+
+
+def _or_none(days: Floats) -> Floats:
+    """Return 0 for days that are not known."""
+    return np.where(np.isnan(days), 0.0, days)
 
 
 def own_pace(histories: Histories, pairs: slice, category_pace: Floats) -> Floats:
     """``τ_ui``: the user's mean interval for the item, shrunk to the category's; days."""
     intervals = np.maximum(histories.visits[pairs] - 1.0, 0.0)
-    span = np.nan_to_num(histories.since_first[pairs] - histories.since_last[pairs])
+    span = _or_none(histories.since_first[pairs] - histories.since_last[pairs])
     typical = category_pace[histories.items[pairs]]
     return np.asarray((span + PACE_SHRINKAGE * typical) / (intervals + PACE_SHRINKAGE))
 
@@ -284,7 +293,7 @@ def category_paces(histories: Histories, groups: Indices) -> Floats:
     """Return the mean days between purchases of an item in each item's category."""
     repeated = histories.visits > 1
     keys = groups[histories.items[repeated]]
-    span = np.nan_to_num((histories.since_first - histories.since_last)[repeated])
+    span = _or_none((histories.since_first - histories.since_last)[repeated])
     intervals = histories.visits[repeated] - 1.0
     n_groups = int(groups.max(initial=-1)) + 1
     overall = span.sum() / intervals.sum() if intervals.sum() else 1.0

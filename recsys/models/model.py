@@ -15,6 +15,7 @@ from recsys.models.evidence import Evidence
 from recsys.models.fold_in import FoldIn
 from recsys.models.habit import Habit
 from recsys.models.neighbours import Neighbours
+from recsys.models.shelves import Shelves, shelve
 from recsys.models.taste import category_shares
 from recsys.segments import Axis, Reference, columns_of
 from recsys.types import Factors, Floats
@@ -111,9 +112,9 @@ class Model:
         }
 
     @cached_property
-    def largest(self) -> Factors:
-        """The largest absolute value of each column: bounds the rounding error of a score."""
-        return np.asarray(np.abs(self.columns).max(axis=0, initial=0.0))
+    def shelves(self) -> Shelves:
+        """The items by what they can score at most."""
+        return shelve(self.columns, len(self.fold_in.mean))
 
     @property
     def log_popularity(self) -> Floats:

@@ -4,7 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recsys.types import Factors, Floats, Indices
+from recsys.types import Factors, Flags, Floats, Indices
+
+
+def find(among: Indices, items: Indices) -> tuple[Flags, Indices]:
+    """Tell which of `items` are `among` some, ascending, and where they would stand there."""
+    places = np.searchsorted(among, items)
+    if not len(among):
+        return np.zeros(len(items), dtype=np.bool_), places
+    return among[np.minimum(places, len(among) - 1)] == items, places
 
 
 class Sparse(NamedTuple):
@@ -23,14 +31,14 @@ class Sparse(NamedTuple):
 
     def at(self, items: Indices) -> Floats:
         """Return the values of `items`, in any order, 0 where an item has none."""
-        if not len(self.items):
-            return np.zeros(len(items))
-        place = np.minimum(np.searchsorted(self.items, items), len(self.items) - 1)
-        return np.where(self.items[place] == items, self.values[place], 0.0)
+        found, places = find(self.items, items)
+        values = np.zeros(len(items))
+        values[found] = self.values[places[found]]
+        return values
 
-    def add_to(self, scores: Factors, weight: float) -> None:
+    def add_to(self, scores: Factors | Floats, weight: float) -> None:
         """Add the weighted term to the scores of all items, in place."""
-        scores[self.items] += (weight * self.values).astype(np.float32)
+        scores[self.items] += (weight * self.values).astype(scores.dtype)
 
 
 class Grouped(NamedTuple):
@@ -51,9 +59,9 @@ class Grouped(NamedTuple):
         """Return the values of `items`, in any order."""
         return np.asarray(self.values[self.groups[items]])
 
-    def add_to(self, scores: Factors, weight: float) -> None:
+    def add_to(self, scores: Factors | Floats, weight: float) -> None:
         """Add the weighted term to the scores of all items, in place."""
-        scores += (weight * self.values).astype(np.float32)[self.groups]
+        np.add(scores, (weight * self.values).astype(scores.dtype)[self.groups], out=scores)
 
 
 Term = Sparse | Grouped

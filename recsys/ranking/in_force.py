@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from recsys.interactions import Catalogue
+from recsys.models import Sparse
 from recsys.ranking.rules import (
     BoostRule,
     BuryRule,
@@ -65,10 +66,10 @@ class Requirement(NamedTuple):
 
 
 class Nudge(NamedTuple):
-    """What a rule adds to the score of each item, nats, shape ``(n_items,)``."""
+    """What a rule adds to the scores of items, nats."""
 
     rule: str
-    values: Floats
+    term: Sparse
 
 
 class Offer(NamedTuple):
@@ -107,7 +108,7 @@ class InForce:
 
     def terms(self, items: Indices) -> dict[str, Floats]:
         """Return what rules add to the score of `items`: one term ``rule:NAME`` for each rule."""
-        return {RULE + nudge.rule: nudge.values[items] for nudge in self.nudges}
+        return {RULE + nudge.rule: nudge.term.at(items) for nudge in self.nudges}
 
 
 NOTHING: Final = InForce()
@@ -221,5 +222,6 @@ def _item_effects(name: str, rule: ItemRule, items: Flags, catalogue: Catalogue)
     raise TypeError(f"no such rule: {rule!r}")
 
 
-def _amount(amount: float, items: Flags) -> Floats:
-    return np.where(items, amount, 0.0)
+def _amount(amount: float, items: Flags) -> Sparse:
+    matching = np.flatnonzero(items)
+    return Sparse(matching, np.full(len(matching), amount))

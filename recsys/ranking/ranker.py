@@ -5,24 +5,29 @@ terms in a fixed order, so that a batch and a single request agree to the last b
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from recsys.errors import ConfigError
 from recsys.events.schema import CATEGORY
-from recsys.models import ALS, Centre, Model
+from recsys.models import ALS, Centre, Model, Sparse
 from recsys.models.related import Together
 from recsys.ranking.answer import Ranking, Request
 from recsys.ranking.blend import Weights, fixed_weights
 from recsys.ranking.customers import Customers
 from recsys.ranking.finish import Finish
+from recsys.ranking.listing import Listing
 from recsys.ranking.recipe import Variant
 from recsys.ranking.rules import check_rules, matching
 from recsys.ranking.scorer import Scorer
-from recsys.types import Flags
+from recsys.ranking.search import NONE, Allowed
 
 BLOCK_BYTES = 64 * 2**20
 """Memory of one block of scores in a batch."""
+GATHERED, GATHERED_IN_A_BATCH = 3, 12
+"""Of a catalogue one part in so many may be looked at, row by row, before one product over all of
+it is cheaper; in a batch users share the product."""
 
 
 class Ranker:
@@ -44,7 +49,7 @@ class Ranker:
         self.model = model
         self.weights = weights
         self.together = together
-        self._finishes: dict[str, Finish] = {}
+        self._plans: dict[str, _Plan] = {}
 
     def check(self, variant: Variant) -> list[str]:
         """Refuse a variant this model cannot rank by.
@@ -72,7 +77,7 @@ class Ranker:
         self, customers: Customers, user_index: int, variant: Variant, request: Request
     ) -> Ranking:
         """Rank for one user; see `rank_all`."""
-        return next(self.rank_all(customers, [user_index], variant, request))
+        return self.answer(self.scorer(customers, user_index, variant), request)
 
     def rank_all(
         self,
@@ -99,66 +104,103 @@ class Ranker:
         Ranking
             In the order of `user_indices`.
         """
-        self.check(variant)
-        allowed = self._allowed(request)
-        users = list(user_indices)
-        step = max(1, BLOCK_BYTES // (4 * max(len(self.model.items), 1)))
+        users, n_items = list(user_indices), max(len(self.model.items), 1)
+        allowed, cart = self._allowed(request), self._cart(request)
+        step = max(1, BLOCK_BYTES // (4 * n_items))
+        most = n_items // GATHERED_IN_A_BATCH
         for start in range(0, len(users), step):
-            block = users[start : start + step]
-            scorers = [self._scorer(customers, user, variant, request) for user in block]
-            queries = np.stack([scorer.query for scorer in scorers])
-            dense = queries @ self.model.columns.T
-            for scorer, scores in zip(scorers, dense, strict=True):
-                yield scorer.answer(scores, allowed, request)
+            scorers = (
+                self.scorer(customers, user, variant) for user in users[start : start + step]
+            )
+            yield from self._answers(
+                Listing(scorer, request, allowed, cart, most=most) for scorer in scorers
+            )
 
-    def _scorer(
-        self, customers: Customers, user: int, variant: Variant, request: Request
-    ) -> Scorer:
-        weights = self.user_weights(customers, user, variant)
-        cart = None
-        if request.cart and self.together is not None:
-            known = self.model.items.index_of(request.cart)
-            cart = self.together.cart_term(known[known >= 0])
+    def _answers(self, listings: Iterable[Listing]) -> Iterator[Ranking]:
+        """Finish some lists; those that look at much share one matrix product."""
+        answers = [one if one.takes_too_much() else one.ranking() for one in listings]
+        wide = [one.scorer.query for one in answers if isinstance(one, Listing)]
+        dense = iter(np.stack(wide) @ self.model.columns.T if wide else ())
+        for one in answers:
+            yield one.ranking(next(dense)) if isinstance(one, Listing) else one
+
+    def scorer(self, customers: Customers, user_index: int, variant: Variant) -> Scorer:
+        """Work out a user's side of the score: what no request changes, for `answer`."""
+        plan = self._plan(variant)
         return Scorer(
             self.model,
             customers,
-            user,
-            self._finish(variant),
-            weights,
-            self.centre(variant),
-            cart,
-            as_of=request.as_of,
+            user_index,
+            plan.finish,
+            self._weights(customers, user_index, plan),
+            plan.centre,
         )
+
+    def answer(self, scorer: Scorer, request: Request) -> Ranking:
+        """Answer a request of a user whose side of the score is known."""
+        most = len(self.model.items) // GATHERED
+        allowed, cart = self._allowed(request), self._cart(request)
+        return Listing(scorer, request, allowed, cart, most=most).ranking()
+
+    def _cart(self, request: Request) -> Sparse | None:
+        if not request.cart or self.together is None:
+            return None
+        known = self.model.items.index_of(request.cart)
+        return self.together.cart_term(known[known >= 0])
 
     def centre(self, variant: Variant) -> Centre | None:
         """Return where a variant's fold-in starts from; None where it asks for no factors."""
-        recipe = variant.recipe
-        if ALS not in recipe.signals or recipe.weights != "learned":
-            return recipe.fold_in_centre
-        return self.weights[variant.learns].centre
+        return self._plan(variant).centre
 
     def user_weights(self, customers: Customers, user: int, variant: Variant) -> dict[str, float]:
         """Return the weight of each listed signal for one user."""
-        signals = variant.signals(self.model.segments)
-        if isinstance(variant.recipe.weights, dict):
+        return self._weights(customers, user, self._plan(variant))
+
+    def _weights(self, customers: Customers, user: int, plan: "_Plan") -> dict[str, float]:
+        if plan.learnt is None:
             row = customers.memberships.row(user)
             known = [axis for axis, part in self.model.segments.items() if row[part].any()]
-            return fixed_weights(variant.recipe, signals, known)
-        learnt = self.weights[variant.learns]
+            return fixed_weights(plan.finish.recipe, plan.signals, known)
         activity = customers.activity(user, self.model.interactions.largest_weight)
-        found = learnt.at(activity)
-        return {signal: found.get(signal, 0.0) for signal in signals}
+        found = plan.learnt.at(activity)
+        return {signal: found.get(signal, 0.0) for signal in plan.signals}
 
-    def _finish(self, variant: Variant) -> Finish:
+    def _plan(self, variant: Variant) -> "_Plan":
         # Rules look at the whole catalogue: once for a variant, not for every request.
-        if variant.digest not in self._finishes:
-            self._finishes[variant.digest] = Finish(variant.recipe, self.model)
-        return self._finishes[variant.digest]
+        if variant.digest not in self._plans:
+            self.check(variant)
+            self._plans[variant.digest] = self._planned(variant)
+        return self._plans[variant.digest]
 
-    def _allowed(self, request: Request) -> Flags:
-        allowed = self.model.catalogue.available.copy()
+    def _planned(self, variant: Variant) -> "_Plan":
+        recipe, signals = variant.recipe, variant.signals(self.model.segments)
+        finish, centre = Finish(recipe, self.model), recipe.fold_in_centre
+        if recipe.weights != "learned":
+            return _Plan(finish, signals, None, centre)
+        learnt = self.weights[variant.learns]
+        return _Plan(finish, signals, learnt, learnt.centre if ALS in recipe.signals else None)
+
+    def _allowed(self, request: Request) -> Allowed:
+        flags = self.model.catalogue.available
         if request.categories:
-            allowed &= matching({CATEGORY: sorted(request.categories)}, self.model.catalogue)
-        excluded = self.model.items.index_of(sorted({*request.exclude_items, *request.cart}))
-        allowed[excluded[excluded >= 0]] = False
-        return allowed
+            flags = flags & matching({CATEGORY: sorted(request.categories)}, self.model.catalogue)
+        left_out = sorted({*request.exclude_items, *request.cart})
+        excluded = self.model.items.index_of(left_out) if left_out else NONE
+        return Allowed(flags).but(excluded[excluded >= 0])
+
+
+class _Plan(NamedTuple):
+    """What a variant comes to on this model: its signals, their weights, and what follows them.
+
+    Attributes
+    ----------
+    learnt
+        None where the recipe has weights of its own.
+    centre
+        Where its fold-in starts from; None where it asks for no factors.
+    """
+
+    finish: Finish
+    signals: tuple[str, ...]
+    learnt: Weights | None
+    centre: Centre | None

@@ -195,8 +195,8 @@ def test_unsupported_items_stay_out_of_the_gram_and_the_spread(model):
     np.testing.assert_allclose(model.fold_in.spread, np.cov(kept.T))
 
 
-def test_largest_bounds_each_column(model):
-    np.testing.assert_array_equal(model.largest, np.abs(model.columns).max(axis=0))
+def test_the_shelves_hold_every_item_once(model):
+    assert sorted(model.shelves.items.tolist()) == list(range(len(model.items)))
 
 
 # The bundle
