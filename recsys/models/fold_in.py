@@ -57,6 +57,11 @@ class Equations(NamedTuple):
     signed: Floats
     precision: Floats
 
+    def solve(self, centre: Floats) -> Floats:
+        """Return ``x_u``, shape ``(d,)``; `centre` is ``m_u``."""
+        right = self.factors.T @ np.maximum(self.signed, 0.0) + self.precision @ centre
+        return np.asarray(np.linalg.solve(self.left, right))
+
 
 def confidence(worth: Floats, alpha: float) -> Floats:
     """Return ``c = 1 + alpha · log1p(|r|)``, with the sign of ``r``: negative is not preferred."""
@@ -136,19 +141,26 @@ class FoldIn:
         ndarray
             ``x_u``, shape ``(d,)``.
         """
-        left, factors, signed, precision = self.equations(items, weight, around, strength)
-        right = factors.T @ np.maximum(signed, 0.0) + precision @ centre
-        return np.asarray(np.linalg.solve(left, right))
+        return self.equations(items, weight, around, strength).solve(centre)
 
     def equations(
-        self, items: Indices, weight: Floats, around: Centre, strength: float
+        self,
+        items: Indices,
+        weight: Floats,
+        around: Centre,
+        strength: float,
+        left: Floats | None = None,
     ) -> Equations:
-        """Set up the normal equations of one user, for `user_vector` and for its explanation."""
+        """Set up the normal equations of one user, for `user_vector` and for its explanation.
+
+        Their left side is most of the work: it is taken as it is where it is known.
+        """
         known = self.supported[items]
         factors = self.item_factors[items[known]].astype(np.float64)
         signed = weight[known]
         precision = strength * self.precisions[CENTRES.index(around)]
-        left = self.gram + precision + (factors.T * (np.abs(signed) - 1.0)) @ factors
+        if left is None:
+            left = self.gram + precision + (factors.T * (np.abs(signed) - 1.0)) @ factors
         return Equations(left, factors, signed, precision)
 
     def scale(self, vector: Floats) -> float:

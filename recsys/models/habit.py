@@ -234,21 +234,22 @@ def known_of(histories: Histories, pairs: slice) -> Known:
     histories, pairs
         Some rows, all those of each of their users.
     """
-    rows = np.arange(*pairs.indices(len(histories.items)))
-    owner = np.searchsorted(histories.indptr, rows, side="right") - 1
-    if not len(owner):
+    start, stop, _ = pairs.indices(len(histories.items))
+    if start >= stop:
         return Known(*np.zeros((4, 0)))
-    # Rows are sorted by user: hers start where the owner changes.
-    starts = np.flatnonzero(np.diff(owner, prepend=-1))
-    user = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(owner)))
+    first_user, end = np.searchsorted(histories.indptr, [start, stop], side="right") - 1
+    # Rows are sorted by user, and one without rows has no part in them.
+    lengths = np.diff(np.minimum(histories.indptr[first_user : end + 2], stop))
+    lengths = lengths[lengths > 0]
+    user, starts = np.repeat(np.arange(len(lengths)), lengths), np.cumsum(lengths) - lengths
     bought = histories.visits[pairs] > 0
     last = _or_none(histories.since_last[pairs])
     newest = np.minimum.reduceat(np.where(bought, last, np.inf), starts)
     first = np.where(bought, _or_none(histories.since_first[pairs]), 0.0)
     oldest = np.maximum.reduceat(first, starts)
     newest = np.where(np.isfinite(newest), newest, 0.0)
-    last_days = user[bought] * LONGEST + np.floor(last[bought]).astype(np.int64)
-    days = np.unique(last_days) // LONGEST
+    days = np.sort(user[bought] * LONGEST + np.floor(last[bought]).astype(np.int64))
+    days = days[np.append(True, days[1:] != days[:-1])[: len(days)]] // LONGEST
     counts = [np.bincount(of, minlength=len(starts)) for of in (days, user[bought])]
     n_days, n_items = (np.maximum(count, 1).astype(np.float64) for count in counts)
     whole = (n_days, np.maximum(oldest - newest, 0.0), newest, n_items)

@@ -18,6 +18,7 @@ from recsys.models import (
     Term,
     confidence,
 )
+from recsys.models.fold_in import Equations
 from recsys.models.neighbours import history_weights
 from recsys.models.taste import taste
 from recsys.ranking.customers import Customers
@@ -83,7 +84,11 @@ def fixed_weights(
 
 
 def coordinates(
-    model: Model, customers: Customers, user_index: int, centre: Centre | None
+    model: Model,
+    customers: Customers,
+    user_index: int,
+    centre: Centre | None,
+    equations: Equations | None = None,
 ) -> dict[str, Floats]:
     """Return the user side of each dense signal.
 
@@ -95,6 +100,8 @@ def coordinates(
         Whom to score.
     centre
         The centre of the fold-in; None where no factors are asked for: a fold-in costs a solve.
+    equations
+        See `user_equations`; set up here where they are not given.
 
     Returns
     -------
@@ -105,27 +112,38 @@ def coordinates(
     parts = {PRIOR + axis: membership[columns] for axis, columns in model.segments.items()}
     parts[ALS] = np.zeros(len(model.fold_in.mean))
     if centre is not None:
-        vector = user_vector(model, customers, user_index, membership, centre)
+        vector = user_vector(model, customers, user_index, membership, centre, equations)
         parts[ALS] = vector / model.fold_in.scale(vector)
     return {name: parts.get(name, np.ones(1)) for name in model.blocks}
 
 
 def user_vector(
-    model: Model, customers: Customers, user_index: int, membership: Floats, centre: Centre
+    model: Model,
+    customers: Customers,
+    user_index: int,
+    membership: Floats,
+    centre: Centre,
+    equations: Equations | None = None,
 ) -> Floats:
     """Fold a user in: ``x_u``, shape ``(d,)``."""
+    known = equations or user_equations(model, customers, user_index, centre)
+    return known.solve(model.fold_in.centre(membership, list(model.segments.values()), centre))
+
+
+def user_equations(
+    model: Model,
+    customers: Customers,
+    user_index: int,
+    centre: Centre,
+    left: Floats | None = None,
+) -> Equations:
+    """Set up the normal equations of a user, with their left side where it is known."""
     rows = customers.histories.rows(user_index)
     worth = customers.histories.worth[rows]
     stored = worth != 0.0
     items = customers.histories.items[rows][stored]
-    middle = model.fold_in.centre(membership, list(model.segments.values()), centre)
-    return model.fold_in.user_vector(
-        items,
-        confidence(worth[stored], model.slope),
-        middle,
-        centre,
-        model.config.prior_strength,
-    )
+    weight = confidence(worth[stored], model.slope)
+    return model.fold_in.equations(items, weight, centre, model.config.prior_strength, left)
 
 
 def own_terms(model: Model, customers: Customers, user_index: int) -> dict[str, Term]:

@@ -30,11 +30,11 @@ from recsys.models import (
     Centre,
     Model,
     Neighbours,
-    confidence,
 )
 from recsys.models.evidence import telling_kinds
 from recsys.models.neighbours import history_weights
 from recsys.ranking.answer import Ranking
+from recsys.ranking.blend import user_equations
 from recsys.ranking.customers import Customers
 from recsys.segments import Axis
 from recsys.types import Config, Floats, Indices
@@ -242,6 +242,7 @@ def reasons(
     *,
     centre: Centre | None,
     wording: Wording = DEFAULT,
+    left: Floats | None = None,
 ) -> list[list[Reason]]:
     """Return what speaks for each item of a list: terms above 0, strongest first.
 
@@ -259,13 +260,15 @@ def reasons(
         Where her fold-in started from, as `Ranker.centre` says; None where there was none.
     wording
         The texts, and what they may tell.
+    left
+        The left side of her normal equations, as `Scorer.left` has it; worked out where not given.
 
     Returns
     -------
     list of list of Reason
         One list for each item, in the order of the ranking.
     """
-    teller = _Teller(model, customers, user_index, centre or "mean", wording)
+    teller = _Teller(model, customers, user_index, centre or "mean", wording, left)
     found: list[list[Reason]] = [[] for _ in ranking.items]
     for signal, values in ranking.terms.items():
         places = np.flatnonzero(values > 0).tolist()
@@ -293,6 +296,7 @@ class _Teller:
     user_index: int
     centre: Centre
     wording: Wording
+    left: Floats | None
 
     @cached_property
     def pairs(self) -> slice:
@@ -325,7 +329,8 @@ class _Teller:
         return int(self.pairs.start + np.searchsorted(self.history, item))
 
     def _factors(self, items: Indices) -> list[str]:
-        parts = als_parts(self.model, self.customers, self.user_index, self.centre, items).shares()
+        user = (self.model, self.customers, self.user_index, self.centre)
+        parts = als_parts(*user, items, self.left).shares()
         # A first column of zeros: where nothing of a history speaks, none of it is a cause.
         own = np.column_stack([np.zeros(len(items)), parts.own])
         causes = np.append(-1, parts.items)[own.argmax(axis=1)]
@@ -470,7 +475,12 @@ class AlsParts(NamedTuple):
 
 
 def als_parts(
-    model: Model, customers: Customers, user_index: int, centre: Centre, shown: Indices
+    model: Model,
+    customers: Customers,
+    user_index: int,
+    centre: Centre,
+    shown: Indices,
+    left: Floats | None = None,
 ) -> AlsParts:
     """Take the dot product of a user and some items apart.
 
@@ -488,14 +498,13 @@ def als_parts(
         Where her fold-in starts from.
     shown
         Item indices, shape ``(n_shown,)``.
+    left
+        ``A``, where it is known.
     """
     fold_in, pairs = model.fold_in, customers.histories.rows(user_index)
     items, worth = customers.histories.items[pairs], customers.histories.worth[pairs]
     stored = (worth != 0.0) & fold_in.supported[items]
-    weight = confidence(worth[stored], model.slope)
-    left, factors, signed, precision = fold_in.equations(
-        items[stored], weight, centre, model.config.prior_strength
-    )
+    left, factors, signed, precision = user_equations(model, customers, user_index, centre, left)
     influence = np.linalg.solve(left, model.columns[shown, model.blocks[ALS]].T.astype(np.float64))
     own = (factors * np.maximum(signed, 0.0)[:, np.newaxis]) @ influence
     membership = customers.memberships.row(user_index)
@@ -513,11 +522,13 @@ def near_strengths(neighbours: Neighbours, items: Indices, shown: Indices) -> Fl
         Shape ``(n_items, n_shown)``; 0 where `i` is not among the kept neighbours of `j`.
     """
     lengths, places = neighbours.entries(items)
-    column = np.full(len(neighbours.indptr) - 1, -1)
-    column[shown] = np.arange(len(shown))
-    touched = column[neighbours.indices[places]]
-    hits = np.flatnonzero(touched >= 0)
-    rows = np.repeat(np.arange(len(items)), lengths)[hits]
+    near = neighbours.indices.take(places)
+    among = np.zeros(len(neighbours.indptr) - 1, dtype=np.bool_)
+    among[shown] = True
+    hits = np.flatnonzero(among.take(near))
+    order = np.argsort(shown)
+    columns = order[np.searchsorted(shown, near[hits], sorter=order)]
+    rows = np.searchsorted(np.cumsum(lengths), hits, side="right")
     strengths = np.zeros((len(items), len(shown)))
-    strengths[rows, touched[hits]] = neighbours.data[places[hits]]
+    strengths[rows, columns] = neighbours.data[places[hits]]
     return strengths

@@ -6,7 +6,7 @@ import numpy as np
 
 from recsys.models import ALS, PRIOR, Centre, Model, Term
 from recsys.ranking.answer import Fallback
-from recsys.ranking.blend import coordinates, own_terms
+from recsys.ranking.blend import coordinates, own_terms, user_equations
 from recsys.ranking.customers import Customers
 from recsys.ranking.finish import Finish
 from recsys.ranking.recipe import Repeat
@@ -31,6 +31,11 @@ class Scorer:
         Signal -> weight for this user.
     centre
         Of the fold-in; None where no factors are asked for.
+
+    Attributes
+    ----------
+    left
+        The left side of her normal equations, for `reasons`; None without a fold-in.
     """
 
     def __init__(
@@ -50,7 +55,9 @@ class Scorer:
         self.membership = customers.memberships.row(user_index)
         # A fold-in costs a solve: not where it weighs nothing.
         folded = centre if weights.get(ALS) else None
-        self.coordinates = coordinates(model, customers, user_index, folded)
+        equations = folded and user_equations(model, customers, user_index, folded)
+        self.left = equations.left if equations else None
+        self.coordinates = coordinates(model, customers, user_index, folded, equations)
         self.own = _own(model, customers, user_index, weights)
         self.query = self._query()
         self.fallback = self._fallback(centre)

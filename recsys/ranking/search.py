@@ -22,6 +22,8 @@ ITEMS_FIRST: Final = 64
 SHELVES_FIRST: Final = 2
 GROWTH: Final = 4
 """So many times more are looked at each time, before the k-th best score is worked out anew."""
+ROWS_AT_ONCE: Final = 1024
+"""Rows gathered at a time: as many as stay in a processor's cache."""
 ROUNDING: Final = 2.0**-24
 """The error of one operation in float32, relative."""
 NONE: Final[Indices] = np.empty(0, dtype=np.int64)
@@ -80,7 +82,11 @@ class Side:
 
     def dense(self, items: Indices) -> Floats:
         """Return the dot product of some items, to within `error`."""
-        return (self.columns.take(items, axis=0) @ self.query).astype(np.float64)
+        scores = np.empty(len(items))
+        for start in range(0, len(items), ROWS_AT_ONCE):
+            rows = self.columns.take(items[start : start + ROWS_AT_ONCE], axis=0)
+            scores[start : start + len(rows)] = rows @ self.query
+        return scores
 
     def add_parts(self, scores: Floats, items: Indices) -> Floats:
         """Add what comes on top of the dot product of some items, in place."""

@@ -836,3 +836,16 @@ def test_a_pinned_item_is_never_drawn_away(small):
         assert item_ids(small, found.items[1:2]) == ("i0003",)
         assert found.propensities[1] == 1.0
         assert (found.propensities[[0, 2, 3, 4, 5]] < 1.0).all()
+
+
+@pytest.mark.parametrize("user", range(5))
+def test_a_users_side_may_be_kept_and_answers_like_a_new_one(small, user):
+    variant = blend()
+    chain = Ranker(small.model, learnt(variant))
+    kept = chain.scorer(small.customers, user, variant)
+    for request in (Request(5), Request(60), Request(3, cart=("i0003",)), Request(5)):
+        found = chain.answer(kept, request)
+        expected = chain.rank(small.customers, user, variant, request)
+        assert found.items.tolist() == expected.items.tolist()
+        assert found.scores.tolist() == expected.scores.tolist()
+        assert list(found.terms) == list(expected.terms)
