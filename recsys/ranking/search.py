@@ -198,9 +198,10 @@ class Search:
         """
         if not self.settle():
             scores = self._side.all_scores(dense)
-            scores[~self._allowed.everywhere()] = -np.inf
+            high = np.flatnonzero(scores >= self._floor)
+            high = high[self._allowed.of(high)]
+            self._take_in(high, scores[high])
             self.looked_at = len(scores)
-            self._take_in(np.flatnonzero(scores > -np.inf), scores[scores > -np.inf])
         return self._items
 
     def settle(self) -> bool:
@@ -246,7 +247,8 @@ class Search:
         self.looked_at += len(items)
         dense = self._side.dense(items)
         high = np.flatnonzero(dense >= above)
-        self._take_in(items[high], self._side.add_parts(dense[high], items[high]))
+        if len(high):
+            self._take_in(items[high], self._side.add_parts(dense[high], items[high]))
 
     def _take_in(self, items: Indices, scores: Floats) -> None:
         near = np.flatnonzero(scores >= self._floor)
