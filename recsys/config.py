@@ -31,6 +31,15 @@ class ServiceConfig(Config):
 
     default_variant: str = Field("segment_aware", description="the variant of a plain request")
     reasons: Wording = Field(Wording(), description="the words of reasons, and what they may tell")
+    anonymous_reads: bool = Field(
+        True, description="whether lists can be asked for without an API key; writing needs one"
+    )
+    requests_per_second: float | None = Field(
+        None, gt=0, description="how many requests of each API key a process answers"
+    )
+    remember: int = Field(
+        3000, ge=0, description="customers a process keeps in memory, at 0.1 to 0.4 MB each"
+    )
 
 
 class RecsysConfig(Config):

@@ -4,15 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from starlette.middleware.base import RequestResponseEndpoint
+from fastapi import FastAPI
 
 from recsys import __version__
 from service.dependencies import Shopfront
-from service.errors import REQUEST_ID, add_error_handlers, new_request_id
-from service.routes import health, recommendations
+from service.errors import add_error_handlers
+from service.metrics import Metrics
+from service.routes import events, health, items, models, recommendations, users
 from service.schemas import ErrorBody
 from service.settings import Settings, settings_from_environment
+from service.traffic import Traffic
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -24,15 +25,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         By default from the environment; see `service.settings`.
     """
     chosen = settings or settings_from_environment()
+    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.shopfront = Shopfront(chosen)
+        app.state.shopfront = Shopfront(chosen, metrics)
         yield
         app.state.shopfront.close()
 
     errors: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorBody} for status in (404, 422, 503)
+        status: {"model": ErrorBody} for status in (401, 403, 404, 413, 422, 429, 503)
     }
     app = FastAPI(
         title="recsys",
@@ -41,15 +43,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         responses=errors,
     )
-    app.middleware("http")(_name_request)
+    app.add_middleware(Traffic, metrics=metrics)
     add_error_handlers(app)
-    app.include_router(recommendations.router)
-    app.include_router(health.router)
+    for part in (recommendations, events, users, items, models, health):
+        app.include_router(part.router)
     return app
-
-
-async def _name_request(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    request.state.request_id = new_request_id()
-    response = await call_next(request)
-    response.headers[REQUEST_ID] = request.state.request_id
-    return response

@@ -1,27 +1,43 @@
-"""What routes are given: the model that is served and the state, made once per process."""
+"""What routes are given: one `Shopfront` for each process, made at its start."""
 
+import threading
 import time
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Final
 
-import narwhals as nw
 from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from threadpoolctl import threadpool_limits
 
-from recsys.bundle import BundleStore
 from recsys.config import RecsysConfig, load_config
-from recsys.ranking import Customers, Variant, describe
-from recsys.ranking.published import Published, open_bundle
-from recsys.state import StateStore
-from recsys.vocabulary import Vocabulary
+from recsys.errors import RecsysError, StateError
+from recsys.events.schema import EVENT_TYPES
+from recsys.ranking import Variant
+from recsys.state import Pulse, Scope, StateStore
+from service.auth import Authority, without_key
+from service.book import Book, Known, moment_of, viewed
+from service.exposing import ExposureWriter
+from service.intake import Intake
+from service.metrics import Metrics
+from service.profiling import Profiler
+from service.served import Models, Served
 from service.settings import Settings
+
+BEAT_SECONDS: Final = 0.5
+"""How often a process looks for another active model, and whether the state is back."""
+STATE: Final = "state"
+"""Among what an answer has to do without: the state."""
 
 
 class Shopfront:
-    """The served model, the state and the clock of one process.
+    """The served model, the state, and what works beside the requests.
 
     Parameters
     ----------
     settings
-        Where the config is, and which clock.
+        Where the config is, which clock, and who may do what.
+    metrics
+        Where counts go; by default nowhere that anybody looks.
 
     Raises
     ------
@@ -29,15 +45,28 @@ class Shopfront:
         When there is nothing to serve.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+        # A product of one request is over before a second thread of it has begun.
+        threadpool_limits(1, "blas")
         self.config: RecsysConfig = load_config(settings.config_path)
+        self.metrics = metrics or Metrics()
         self._clock = settings.clock
-        store = BundleStore(self.config.store.path)
-        self.published: Published = open_bundle(store.load())
         self.state = StateStore(self.config.state.url)
+        self.models = Models(self.config, self.state)
         self.variants = self.config.every_variant()
-        for variant in self.variants.values():
-            self.published.ranker.check(variant)
+        service = self.config.service
+        scopes = without_key(service.anonymous_reads, settings.open)
+        self.authority = Authority(self.state, scopes, service.requests_per_second)
+        self.authority.up_to(self.state.pulse("").changes)
+        self.book = Book(self.state, service.remember)
+        known = frozenset(EVENT_TYPES) | frozenset(self.config.interactions.event_weights)
+        self.intake = Intake(self.state, known)
+        self.exposures = ExposureWriter(self.state)
+        self.profiler = Profiler(self.state, lambda: self.models.served, self.moment)
+        self.state_trouble: str | None = None
+        self._closing = threading.Event()
+        self._beat = threading.Thread(target=self._keep_up, name="beat", daemon=True)
+        self._beat.start()
 
     def variant(self, name: str | None) -> Variant:
         """Return a variant by name; the default one without.
@@ -49,27 +78,107 @@ class Shopfront:
         """
         return self.config.chosen([name or self.config.service.default_variant])[0]
 
-    def now(self) -> int:
-        """Return the moment answers are given as of, microseconds."""
-        if self._clock == "now" and self.published.ranker.model.timed:
-            return time.time_ns() // 1000
-        newest = self.state.newest_time()
-        return self.published.as_of if newest is None else max(self.published.as_of, newest + 1)
+    def feel(self, user_id: str) -> Pulse | None:
+        """Ask the state about a user; None where it cannot be asked.
 
-    def customer(self, user_id: str) -> Customers:
-        """Fold one user in from the state; an unknown one has an empty history."""
-        events = nw.from_native(self.state.events_of([user_id])).lazy()
-        return describe(
-            events,
-            Vocabulary([user_id]),
-            self.state.attributes_of([user_id]),
-            self.published.ranker.model,
-            as_of=self.now(),
-        )
+        Once it could not be asked it is left alone until it has come back: no request waits for a
+        database that is away.
+        """
+        if self.state_trouble is not None:
+            return None
+        try:
+            return self.state.pulse(user_id)
+        except StateError as error:
+            self.state_trouble = str(error)
+            return None
+
+    def now(self) -> int:
+        """Return the moment of an answer, microseconds."""
+        return self._now(self.state.pulse("").newest_time)
+
+    def moment(self) -> int:
+        """Return the moment customers are described as of, microseconds."""
+        return moment_of(self.models.served, self._latest(self.state.pulse("").newest_time))
+
+    def known(self, user_id: str, served: Served, pulse: Pulse | None) -> tuple[Known, list[str]]:
+        """Return a customer as she is now, and what had to be done without."""
+        if pulse is None:
+            moment = moment_of(served, self._latest(None))
+            last = self.book.last_known(user_id, served)
+            return last or self.book.stranger(user_id, served, moment), [STATE]
+        moment = moment_of(served, self._latest(pulse.newest_time))
+        found = self.book.remembered(user_id, served, pulse, moment)
+        return found or self.book.read(user_id, served, pulse, moment), []
+
+    def known_with(
+        self,
+        user_id: str,
+        served: Served,
+        pulse: Pulse,
+        seen: Sequence[str],
+        session_id: str | None,
+    ) -> Known:
+        """Return a customer with items just seen, and what strangers did in her session."""
+        moment = moment_of(served, self._latest(pulse.newest_time))
+        items = served.ranker.model.items
+        further = viewed(items.index_of(seen), moment - 1)
+        if session_id is not None:
+            further = further.and_also(self.state.session_events(user_id, session_id, items))
+        return self.book.read_with(user_id, served, pulse, moment, further)
+
+    def is_remembered(self, user_id: str, served: Served, pulse: Pulse | None) -> bool:
+        """Whether a customer can be answered without reading her history."""
+        if pulse is None:
+            return True
+        moment = moment_of(served, self._latest(pulse.newest_time))
+        return self.book.remembered(user_id, served, pulse, moment) is not None
+
+    def answered_at(self, served: Served, pulse: Pulse | None) -> int:
+        """Return the moment by which rules hold, microseconds."""
+        latest = self._latest(None if pulse is None else pulse.newest_time)
+        start = served.published.as_of
+        return start if latest is None else max(start, latest + 1)
+
+    def event_time(self) -> int | None:
+        """Return when what has no time of its own happened; None where there are no times."""
+        if not self.models.served.ranker.model.timed:
+            return None
+        return self._now(self.state.pulse("").newest_time)
 
     def close(self) -> None:
-        """Close the state."""
+        """Finish what was begun: take in what waits, write down what was served."""
+        self._closing.set()
+        self._beat.join()
+        for part in (self.intake, self.exposures, self.profiler):
+            part.close()
         self.state.close()
+
+    def _latest(self, newest: int | None) -> int | None:
+        if self._clock == "now" and self.models.served.ranker.model.timed:
+            return time.time_ns() // 1000
+        return newest
+
+    def _now(self, newest: int | None) -> int:
+        latest, start = self._latest(newest), self.models.served.published.as_of
+        return start if latest is None else max(start, latest + 1)
+
+    def _keep_up(self) -> None:
+        while not self._closing.wait(BEAT_SECONDS):
+            self.models.look()
+            try:
+                changes = self.state.pulse("").changes
+                self.authority.up_to(changes)
+                self.state_trouble = None
+            except RecsysError as error:
+                self.state_trouble = str(error)
+            self._measure()
+
+    def _measure(self) -> None:
+        self.metrics.waiting.labels("events").set(self.intake.waiting)
+        self.metrics.waiting.labels("exposures").set(self.exposures.waiting)
+        self.metrics.lost.set(self.exposures.lost)
+        served = self.models.served
+        self.metrics.model.labels(served.version).set(served.published.as_of / 1e6)
 
 
 def shopfront(request: Request) -> Shopfront:
@@ -79,3 +188,27 @@ def shopfront(request: Request) -> Shopfront:
 
 
 Front = Annotated[Shopfront, Depends(shopfront)]
+
+_header = APIKeyHeader(name="X-API-Key", auto_error=False)
+_bearer = HTTPBearer(auto_error=False)
+Header = Annotated[str | None, Depends(_header)]
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+class Needs:
+    """Lets a request pass whose key allows a scope."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    async def __call__(
+        self, request: Request, front: Front, header: Header, bearer: Bearer
+    ) -> None:
+        """Refuse a request that may not pass."""
+        given = header or (bearer.credentials if bearer else None)
+        request.state.key = front.authority.admit(given, self._scope)
+
+
+READ = Depends(Needs("read"))
+WRITE = Depends(Needs("write"))
+ADMIN = Depends(Needs("admin"))

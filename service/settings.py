@@ -8,13 +8,25 @@ from recsys.types import Config
 
 CONFIG_VARIABLE = "RECSYS_CONFIG"
 CLOCK_VARIABLE = "RECSYS_CLOCK"
+OPEN_VARIABLE = "RECSYS_OPEN"
 
 
 class Settings(Config):
-    """Where the config file is, and as of which moment answers are given."""
+    """Where the config file is, as of which moment answers are given, and who may do what.
+
+    Attributes
+    ----------
+    config_path
+        The config file.
+    clock
+        ``data``: as of the newest event; ``now``: as of the clock on the wall.
+    open
+        Whether anybody may do anything without an API key.
+    """
 
     config_path: str
     clock: Literal["data", "now"] = "data"
+    open: bool = False
 
 
 def settings_from_environment() -> Settings:
@@ -29,4 +41,9 @@ def settings_from_environment() -> Settings:
     if clock not in ("data", "now"):
         raise ConfigError(f"{CLOCK_VARIABLE}={clock!r} is neither 'data' nor 'now'")
     path = os.environ.get(CONFIG_VARIABLE, "recsys.toml")
-    return Settings(config_path=path, clock="now" if clock == "now" else "data")
+    is_open = os.environ.get(OPEN_VARIABLE, "0")
+    if is_open not in ("0", "1"):
+        raise ConfigError(f"{OPEN_VARIABLE}={is_open!r} is neither '0' nor '1'")
+    return Settings(
+        config_path=path, clock="now" if clock == "now" else "data", open=is_open == "1"
+    )

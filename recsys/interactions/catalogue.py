@@ -1,8 +1,9 @@
 """What can be recommended: the items file, plus every item seen before ``as_of``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,26 @@ class Catalogue:
             self._coded[column] = (codes.astype(np.int64), values)
         return self._coded[column]
 
+    def told(self, changes: Mapping[str, Mapping[str, Any]]) -> "Catalogue":
+        """Return the catalogue with what was told of items since; others stay as they are.
+
+        Parameters
+        ----------
+        changes
+            ``item_id`` -> fields; those that are no column of the catalogue play no part.
+        """
+        places = self.items.index_of(changes)
+        known = [
+            (place, fields)
+            for place, fields in zip(places.tolist(), changes.values(), strict=True)
+            if place >= 0
+        ]
+        available = self.available.copy()
+        for place, fields in known:
+            available[place] = fields.get(AVAILABLE, available[place]) is not False
+        columns = {name: _changed(name, texts, known) for name, texts in self.columns.items()}
+        return Catalogue(self.items, available, columns)
+
     @cached_property
     def _coded(self) -> dict[str, tuple[Indices, Ids]]:
         return {}
@@ -59,6 +80,18 @@ class Catalogue:
     def groups(self) -> Indices:
         """The code of each item's category, shape ``(n_items,)``."""
         return self.codes(CATEGORY)[0]
+
+
+def _changed(name: str, texts: Ids, known: Sequence[tuple[int, Mapping[str, Any]]]) -> Ids:
+    """Return a column with some of its texts replaced; one nobody spoke of is not copied."""
+    spoken = {place: str(fields[name]) for place, fields in known if name in fields}
+    if not spoken:
+        return texts
+    longest = max(map(len, spoken.values()))
+    changed = texts.astype(f"<U{max(longest, texts.dtype.itemsize // 4)}")
+    for place, text in spoken.items():
+        changed[place] = text
+    return changed
 
 
 def build_catalogue(file: pd.DataFrame, seen: Iterable[str], columns: Iterable[str]) -> Catalogue:

@@ -109,7 +109,8 @@ def contacts_of(rows: pd.DataFrame, kinds: Sequence[str], *, as_of: int) -> Cont
         return None
     n_pairs, n_kinds, n_lives = len(rows), len(kinds), len(CONTACT_HALF_LIVES)
     names = [f"{FADED_CONTACT}{k}_{life}" for k in range(n_kinds) for life in range(n_lives)]
-    decayed = rows[names].to_numpy(dtype=np.float64).reshape(n_pairs, n_kinds, n_lives)
+    faded = np.ascontiguousarray(rows[names].to_numpy(dtype=np.float64))
+    decayed = faded.reshape(n_pairs, n_kinds, n_lives)
     since = [days_since(rows[name], as_of) for name in _numbered(LAST_CONTACT, n_kinds)]
     return Contacts(tuple(kinds), decayed, np.column_stack(since), _mean_rating(rows, kinds))
 

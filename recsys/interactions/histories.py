@@ -227,6 +227,8 @@ def build_histories(
     counts = np.bincount(user_index[known], minlength=len(users))
     names = [name for name in map(str, table.columns) if name.startswith(DECAYED)]
     names.sort(key=lambda name: int(name.removeprefix(DECAYED)))
+    # In one layout however it was made: the order of a sum's terms would follow it.
+    decayed = np.ascontiguousarray(rows[names].to_numpy(dtype=np.float64))
     return Histories(
         users,
         len(items),
@@ -234,7 +236,7 @@ def build_histories(
         item_index[known][order],
         floats(rows[WORTH]),
         floats(rows[VISITS]),
-        rows[names].to_numpy(dtype=np.float64).reshape(len(rows), len(names)),
+        decayed.reshape(len(rows), len(names)),
         days_since(rows[LAST], as_of),
         days_since(rows[FIRST], as_of),
         contacts_of(rows, kinds, as_of=as_of),

@@ -49,6 +49,22 @@ class OwnEvents(NamedTuple):
     quantities: Floats
     ratings: Floats
 
+    @classmethod
+    def none(cls) -> "OwnEvents":
+        """Return no events."""
+        whole = np.zeros(0, dtype=np.int64)
+        return cls(whole, np.zeros(0, dtype=object), whole, np.zeros(0), np.zeros(0))
+
+    def and_also(self, others: "OwnEvents") -> "OwnEvents":
+        """Return these events and others."""
+        return OwnEvents(
+            np.concatenate([self.items, others.items]),
+            np.concatenate([self.kinds, others.kinds]),
+            np.concatenate([self.times, others.times]),
+            np.concatenate([self.quantities, others.quantities]),
+            np.concatenate([self.ratings, others.ratings]),
+        )
+
     def kept(self, which: Flags | Indices) -> "OwnEvents":
         """Return some of the events."""
         return OwnEvents(

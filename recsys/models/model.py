@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -115,6 +115,13 @@ class Model:
     def shelves(self) -> Shelves:
         """The items by what they can score at most."""
         return shelve(self.columns, len(self.fold_in.mean))
+
+    def offering(self, catalogue: Catalogue) -> "Model":
+        """Return the model with what is known by now of the same items."""
+        changed = replace(self, catalogue=catalogue)
+        # They depend on the columns alone, and take their time.
+        changed.__dict__["shelves"] = self.shelves
+        return changed
 
     @property
     def log_popularity(self) -> Floats:

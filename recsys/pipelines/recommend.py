@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from recsys.config import RecsysConfig
-from recsys.engines import connect, frame
+from recsys.engines import connect
 from recsys.errors import DataError
 from recsys.events import mapping
 from recsys.events.readers import Source, open_source
@@ -18,6 +17,7 @@ from recsys.events.shop import Shop, read_shop
 from recsys.pipelines.ingest import intake_of
 from recsys.pipelines.progress import Progress, silent
 from recsys.ranking import Customers, Ranker, Ranking, Request, Variant, describe
+from recsys.ranking.customers import on_engine
 from recsys.ranking.published import Published
 from recsys.state import StateStore
 from recsys.vocabulary import Vocabulary
@@ -137,15 +137,6 @@ def _lists(
     )
     rows = customers.users.index_of(users)
     return Lists(customers, list(ranker.rank_all(customers, rows.tolist(), variant, request)))
-
-
-def on_engine(events: pd.DataFrame) -> nw.LazyFrame[Any]:
-    """Hand events over as a lazy frame: a few stay in pandas, many go to the engine."""
-    if len(events) <= 5000:
-        return nw.from_native(events).lazy()
-    connection = connect()
-    connection.register("events", events)
-    return frame(connection, "events")
 
 
 def _with_history(events: pd.DataFrame, history: Shop, users: Sequence[str]) -> pd.DataFrame:

@@ -1,12 +1,13 @@
 """Users as ranking sees them: history, memberships and activity, folded in from their events."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from recsys.engines import connect, frame
 from recsys.events.schema import TIME
 from recsys.interactions import (
     HALF_LIVES,
@@ -24,6 +25,7 @@ from recsys.segments import (
     gather_facts,
     needs_of,
 )
+from recsys.types import Indices
 from recsys.vocabulary import Vocabulary
 
 
@@ -37,10 +39,20 @@ class Customers:
         With one column of decayed visits for each of `HALF_LIVES`.
     memberships
         Of the same users, on the model's axes.
+    owned
+        Items that somebody bought who lets nothing else be made of her history; of one user alone.
     """
 
     histories: Histories
     memberships: Memberships
+    owned: Indices = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def by_segments_alone(self) -> "Customers":
+        """Return one user without her history, but for what she need not be shown again."""
+        nobody = Vocabulary([])
+        owned = self.histories.items[self.histories.visits > 0]
+        unknown = self.histories.aligned(nobody).aligned(self.users)
+        return Customers(unknown, self.memberships, owned)
 
     @property
     def users(self) -> Vocabulary:
@@ -85,6 +97,15 @@ class Yardstick(Protocol):
     def timed(self) -> bool:
         """Whether events have times."""
         ...
+
+
+def on_engine(events: pd.DataFrame) -> nw.LazyFrame[Any]:
+    """Hand events over as a lazy frame: a few stay in pandas, many go to the engine."""
+    if len(events) <= 5000:
+        return nw.from_native(events).lazy()
+    connection = connect()
+    connection.register("events", events)
+    return frame(connection, "events")
 
 
 def describe(

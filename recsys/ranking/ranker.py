@@ -11,6 +11,7 @@ import numpy as np
 
 from recsys.errors import ConfigError
 from recsys.events.schema import CATEGORY
+from recsys.interactions import Catalogue
 from recsys.models import ALS, Centre, Model, Sparse
 from recsys.models.related import Together
 from recsys.ranking.answer import Ranking, Request
@@ -22,6 +23,7 @@ from recsys.ranking.recipe import Variant
 from recsys.ranking.rules import check_rules, matching
 from recsys.ranking.scorer import Scorer
 from recsys.ranking.search import NONE, Allowed
+from recsys.types import Flags
 
 BLOCK_BYTES = 64 * 2**20
 """Memory of one block of scores in a batch."""
@@ -50,6 +52,10 @@ class Ranker:
         self.weights = weights
         self.together = together
         self._plans: dict[str, _Plan] = {}
+
+    def offering(self, catalogue: Catalogue) -> "Ranker":
+        """Return the ranker with what is known by now of the same items."""
+        return Ranker(self.model.offering(catalogue), self.weights, self.together)
 
     def check(self, variant: Variant) -> list[str]:
         """Refuse a variant this model cannot rank by.
@@ -179,6 +185,10 @@ class Ranker:
             return _Plan(finish, signals, None, centre)
         learnt = self.weights[variant.learns]
         return _Plan(finish, signals, learnt, learnt.centre if ALS in recipe.signals else None)
+
+    def allowed(self, request: Request) -> Flags:
+        """Tell which items a request's filters leave, shape ``(n_items,)``."""
+        return self._allowed(request).everywhere()
 
     def _allowed(self, request: Request) -> Allowed:
         flags = self.model.catalogue.available

@@ -51,7 +51,7 @@ class Scorer:
         self.user_id = str(customers.users.ids[user_index])
         rows, histories = customers.histories.rows(user_index), customers.histories
         self.items, self.worth = histories.items[rows], histories.worth[rows]
-        self.visits = histories.visits[rows]
+        self.visits, self.owned = histories.visits[rows], customers.owned
         self.membership = customers.memberships.row(user_index)
         # A fold-in costs a solve: not where it weighs nothing.
         folded = centre if weights.get(ALS) else None
@@ -77,7 +77,7 @@ class Scorer:
     @property
     def hidden(self) -> Indices:
         """The items that the repeat policy keeps from her list."""
-        bought = self.items[self.visits > 0]
+        bought = np.concatenate([self.items[self.visits > 0], self.owned])
         return hidden_items(bought, self.model.habit.rebought, self.finish.recipe.repeat)
 
     def terms(self, items: Indices) -> dict[str, Floats]:

@@ -51,8 +51,7 @@ _PULSE: Final = select(
 
 def pulse(database: Database, user_id: str) -> Pulse:
     """Feel the pulse of the state for one user: one small query."""
-    row = database.glance(_PULSE, user_id=user_id)
-    changes, newest, revision, consent = row or (None, None, None, None)
+    ((changes, newest, revision, consent),) = database.glance(_PULSE, user_id=user_id)
     return Pulse(
         int(changes or 0),
         None if newest is None else int(newest),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from recsys.events.schema import USER_ID
 from recsys.state.database import Database
@@ -97,6 +97,13 @@ class Profiles:
         with self._database.reading() as connection:
             found = connection.execute(query.order_by(users.c[USER_ID]).limit(n))
             return {row.user_id: row.revision for row in found}
+
+    def all_by(self, model_version: str, *, since: int) -> bool:
+        """Whether every membership is of a model version, and worked out at a moment or later."""
+        other = or_(memberships.c.model_version != model_version, memberships.c.as_of < since)
+        query = select(memberships.c[USER_ID]).where(other).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is None
 
     def of(self, user_ids: Iterable[str]) -> dict[str, Weights]:
         """Return the memberships of those users that have any."""

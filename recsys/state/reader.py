@@ -2,19 +2,41 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
+import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from recsys.events.schema import USER_ID
+from recsys.interactions.own import NEVER, OwnEvents
 from recsys.state.database import Database
 from recsys.state.frames import attribute_frame, event_frame
 from recsys.state.people import Consent, Person, consent_of
-from recsys.state.tables import BY_TIME, NEWEST_KEY, PERSONAL, events, meta, users
+from recsys.state.profiles import Weights
+from recsys.state.tables import BY_TIME, NEWEST_KEY, PERSONAL, events, memberships, meta, users
+from recsys.vocabulary import Vocabulary
 
 _IDS_A_QUERY = 500
 _MANY_USERS = 2_000
 _ROWS_A_PART = 50_000
+
+
+_COLUMNS = (
+    events.c.item_id,
+    events.c.event,
+    events.c.time,
+    events.c.quantity,
+    events.c.rating,
+)
+_OWN: Final = select(*_COLUMNS).where(events.c.user_id == bindparam("user_id"))
+_OF_SESSION: Final = (
+    select(*_COLUMNS)
+    .join(users, users.c.user_id == events.c.user_id)
+    .where(events.c.session_id == bindparam("session_id"), users.c.registered.is_(False))
+    .where(events.c.user_id != bindparam("user_id"))
+)
+_WEIGHTS: Final = select(memberships.c.weights).where(memberships.c.user_id == bindparam("user_id"))
 
 
 class HistoryReader:
@@ -47,6 +69,33 @@ class HistoryReader:
             return everything[everything[USER_ID].isin(wanted)].reset_index(drop=True)
         history = select(events).order_by(*BY_TIME)
         return self._events([history.where(events.c.user_id.in_(ids)) for ids in _parts(wanted)])
+
+    def own_events(self, user_id: str, items: Vocabulary) -> OwnEvents:
+        """Read what a history is made of, of one user: as fast as a request needs it.
+
+        Parameters
+        ----------
+        user_id
+            Whose.
+        items
+            What item indices refer to.
+        """
+        return _own(self._database.glance(_OWN, user_id=user_id), items)
+
+    @staticmethod
+    def nothing() -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the events and the attributes of nobody, as `events_of` and `attributes_of` do."""
+        return event_frame([]), attribute_frame([])
+
+    def session_events(self, user_id: str, session_id: str, items: Vocabulary) -> OwnEvents:
+        """Read what strangers did in a session that turns out to be a user's."""
+        rows = self._database.glance(_OF_SESSION, user_id=user_id, session_id=session_id)
+        return _own(rows, items)
+
+    def weights_of(self, user_id: str) -> Weights | None:
+        """Read the memberships of one user; None where none have been worked out."""
+        rows = self._database.glance(_WEIGHTS, user_id=user_id)
+        return json.loads(rows[0][0]) if rows else None
 
     def all_events(self) -> pd.DataFrame:
         """Read the events of all users, as `events_of` gives them."""
@@ -119,6 +168,18 @@ class HistoryReader:
 
 def _frames(connection: Connection, query: Select[*tuple[object, ...]]) -> Iterator[pd.DataFrame]:
     yield from map(event_frame, connection.execute(query).partitions(_ROWS_A_PART))
+
+
+def _own(rows: Sequence[Sequence[Any]], items: Vocabulary) -> OwnEvents:
+    columns = zip(*rows, strict=True) if rows else ((),) * len(_COLUMNS)
+    item_ids, kinds, times, quantities, ratings = columns
+    return OwnEvents(
+        items.index_of(item_ids),
+        np.array(kinds, dtype=object),
+        np.array([NEVER if time is None else time for time in times], dtype=np.int64),
+        np.array(quantities, dtype=np.float64),
+        np.array(ratings, dtype=np.float64),
+    )
 
 
 def _parts(user_ids: Sequence[str]) -> Iterator[Sequence[str]]:

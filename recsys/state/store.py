@@ -171,6 +171,10 @@ class StateStore(HistoryReader):
         self._database.settle()
         return receipt
 
+    def ping_or_upgrade(self) -> None:
+        """Raise `StateError` unless there is a state; one of an older version is brought on."""
+        self._database.upgrade()
+
     def ping(self) -> None:
         """Raise `StateError` unless the database can be read and is of this version."""
         self._database.ping()

@@ -1,103 +1,106 @@
 """``/v1/recommendations``: lists for users."""
 
-import secrets
-from datetime import UTC, datetime
-from typing import Annotated
+import hashlib
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+from pydantic_core import to_json
 
+from recsys.errors import RecsysError
 from recsys.events.schema import LONGEST_ID
-from recsys.ranking import Customers, Ranking, Reason, Request, Variant, reasons
-from service.dependencies import Front, Shopfront
+from recsys.state import Pulse
+from service.answers import Answered, Asked, answer
+from service.dependencies import READ, Front, Shopfront
+from service.errors import code_of, told
 from service.schemas import (
-    ItemReason,
-    RankedItem,
+    BatchAnswer,
+    BatchRequest,
     RecommendationQuery,
+    RecommendationRequest,
     Recommendations,
-    SegmentWeight,
-    VariantIdentity,
 )
 
-router = APIRouter(prefix="/v1/recommendations", tags=["recommendations"])
+router = APIRouter(prefix="/v1", tags=["recommendations"], dependencies=[READ])
 
-UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID)]
+UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00]*$")]
+Tag = Annotated[str | None, Header(alias="If-None-Match", include_in_schema=False)]
+# A personal answer must not be kept by anything between the shop and its customer.
+PRIVATE = {"Cache-Control": "private, no-cache"}
 
 
 # The rest of the path, because an id may hold a slash.
-@router.get("/{user_id:path}")
-def recommend(
-    front: Front,
-    response: Response,
-    user_id: UserId,
-    query: Annotated[RecommendationQuery, Query()],
-) -> Recommendations:
+@router.get("/recommendations/{user_id:path}", response_model=Recommendations)
+async def recommend(
+    front: Front, user_id: UserId, query: Annotated[RecommendationQuery, Query()], tag: Tag = None
+) -> Response:
     """Rank for a user; an unknown one gets a labelled list, never a 404."""
-    chosen = front.variant(query.variant)
-    customers = front.customer(user_id)
-    asked = Request(
-        query.limit,
-        frozenset(query.category),
-        frozenset(query.exclude_items),
-        as_of=front.now(),
-        request_id=secrets.token_urlsafe(16),
-    )
-    ranking = front.published.ranker.rank(customers, 0, chosen, asked)
-    # A personal answer must not be kept by anything between the shop and its customer.
-    response.headers["Cache-Control"] = "private, no-cache"
-    return _answer(front, asked, chosen, customers, ranking, explain=query.explain)
+    return _sent(front, await _answered(front, Asked(user_id, **dict(query))), tag)
 
 
-def _answer(
-    front: Shopfront,
-    asked: Request,
-    variant: Variant,
-    customers: Customers,
-    ranking: Ranking,
-    *,
-    explain: bool,
-) -> Recommendations:
-    ranker = front.published.ranker
-    ids = ranking.ids(ranker.model.items.ids)
-    told = reasons(
-        ranker.model,
-        customers,
-        0,
-        ranking,
-        centre=ranker.centre(variant),
-        wording=front.config.service.reasons,
-    )
-    return Recommendations(
-        recommendation_id=asked.request_id,
-        user_id=str(customers.users.ids[0]),
-        model_version=front.published.manifest.version,
-        variant=VariantIdentity(name=variant.name, digest=variant.digest),
-        generated_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        fallback=ranking.fallback,
-        shortfall=ranking.shortfall,
-        degraded=[],
-        items=[
-            _item(ranking, n, item_id, told[n], explain=explain) for n, item_id in enumerate(ids)
-        ],
-        segments=_segments(customers) if explain else None,
-    )
+@router.post("/recommendations", response_model=Recommendations)
+async def recommend_by_body(front: Front, body: RecommendationRequest, tag: Tag = None) -> Response:
+    """Do the same with items just seen, a cart, or long lists of items to leave out."""
+    return _sent(front, await _answered(front, _asked(body)), tag)
 
 
-def _item(
-    ranking: Ranking, position: int, item_id: str, told: list[Reason], *, explain: bool
-) -> RankedItem:
-    terms = {name: float(values[position]) for name, values in ranking.terms.items()}
-    return RankedItem(
-        item_id=item_id,
-        rank=position + 1,
-        score=float(ranking.scores[position]),
-        reasons=[ItemReason(**reason._asdict()) for reason in told],
-        terms=terms if explain else None,
-    )
-
-
-def _segments(customers: Customers) -> list[SegmentWeight]:
-    frame = customers.memberships.frame()
-    return [
-        SegmentWeight(axis=axis, name=name, weight=weight)
-        for axis, name, weight in zip(frame["axis"], frame["segment"], frame["weight"], strict=True)
+@router.post("/recommendations:batch", response_model=BatchAnswer)
+async def recommend_to_many(front: Front, request: Request, body: BatchRequest) -> Response:
+    """Answer several requests, each by itself."""
+    request_id: str = request.state.request_id
+    results = [
+        {"index": index, **await _one_of_many(front, one, request_id)}
+        for index, one in enumerate(body.requests)
     ]
+    return Response(to_json({"results": results}), 200, PRIVATE, "application/json")
+
+
+async def _one_of_many(front: Shopfront, one: dict[str, Any], request_id: str) -> dict[str, Any]:
+    try:
+        answered = await _answered(front, _asked(RecommendationRequest.model_validate(one)))
+    except (RecsysError, ValidationError) as error:
+        _, code = code_of(error)
+        said = {"code": code, "message": told(error), "request_id": request_id}
+        return {"status": "error", "error": said}
+    _expose(front, answered)
+    return {"status": "ok", "answer": answered.body}
+
+
+def _asked(body: RecommendationRequest) -> Asked:
+    return Asked(**{name: value for name, value in dict(body).items() if name != "context"})
+
+
+async def _answered(front: Shopfront, asked: Asked) -> Answered:
+    pulse = front.feel(asked.user_id)
+    if _is_quick(front, asked, pulse):
+        return answer(front, asked, pulse)
+    # To read and describe a customer takes long enough for others to wait for it.
+    return await run_in_threadpool(answer, front, asked, pulse)
+
+
+def _is_quick(front: Shopfront, asked: Asked, pulse: Pulse | None) -> bool:
+    plain = not (asked.history or asked.session_id or asked.segment)
+    return plain and front.is_remembered(asked.user_id, front.models.served, pulse)
+
+
+def _sent(front: Shopfront, answered: Answered, tag: str | None) -> Response:
+    known = f'"{_digest(answered.body)}"'
+    headers = {**PRIVATE, "ETag": known}
+    if tag is not None and known in tag:
+        # The list that is shown is the one that was served before, by its own id.
+        return Response(status_code=304, headers=headers)
+    _expose(front, answered)
+    return Response(to_json(answered.body), 200, headers, "application/json")
+
+
+def _expose(front: Shopfront, answered: Answered) -> None:
+    if answered.exposure is not None:
+        front.exposures.add(answered.exposure)
+
+
+def _digest(body: dict[str, Any]) -> str:
+    """Return the identity of what is told, whatever its name and time."""
+    passing = ("recommendation_id", "generated_at")
+    lasting = {name: value for name, value in body.items() if name not in passing}
+    return hashlib.sha256(to_json(lasting)).hexdigest()[:32]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recsys.engines import connect
 from recsys.events.requests import NAMES, REMEDIES, Judge
-from recsys.events.schema import EVENT_COLUMNS, EVENT_TYPES
+from recsys.events.schema import EVENT_TYPES
 from recsys.events.validation import Intake, validate
 
 END = 2_000_000_000_000_000

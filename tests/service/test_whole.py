@@ -84,6 +84,22 @@ def test_the_document_lists_every_route(client: Any) -> None:
     }
     assert found == {
         ("GET", "/v1/recommendations/{user_id}"),
+        ("POST", "/v1/recommendations"),
+        ("POST", "/v1/recommendations:batch"),
+        ("POST", "/v1/events"),
+        ("GET", "/v1/users/{user_id}"),
+        ("PUT", "/v1/users/{user_id}"),
+        ("DELETE", "/v1/users/{user_id}"),
+        ("POST", "/v1/users/{user_id}:link"),
+        ("GET", "/v1/users/{user_id}/segments"),
+        ("GET", "/v1/items/{item_id}/similar"),
+        ("GET", "/v1/items/{item_id}/bought-together"),
+        ("PUT", "/v1/items/{item_id}"),
+        ("POST", "/v1/items:batch"),
+        ("GET", "/v1/trending"),
+        ("GET", "/v1/models"),
+        ("POST", "/v1/models/{version}:activate"),
+        ("GET", "/metrics"),
         ("GET", "/v1/health/live"),
         ("GET", "/v1/health/ready"),
     }
@@ -93,12 +109,15 @@ def test_the_document_says_what_may_be_asked_and_answered(client: Any) -> None:
     operation = document(client)["paths"]["/v1/recommendations/{user_id}"]["get"]
     parameters = {p["name"]: p for p in operation["parameters"]}
     assert set(parameters) == {
-        *("user_id", "limit", "variant", "category", "exclude_items", "explain")
+        *("user_id", "limit", "variant", "category", "exclude_items", "explain"),
+        *("segment", "session_id"),
     }
     limit = parameters["limit"]["schema"]
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 1000, 10)
-    assert set(operation["responses"]) == {"200", "404", "422", "503"}
-    for status in ("404", "422", "503"):
+    assert set(operation["responses"]) == {
+        *("200", "401", "403", "404", "413", "422", "429", "503")
+    }
+    for status in ("401", "404", "422", "503"):
         schema = operation["responses"][status]["content"]["application/json"]["schema"]
         assert schema["$ref"].endswith("/ErrorBody")
 

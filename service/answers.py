@@ -1,0 +1,225 @@
+"""From a request to a list, and from a list to its answer."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from recsys.errors import ConfigError, nearest
+from recsys.ranking import Ranking, Reason, Request, Variant, reasons
+from recsys.ranking.scorer import Scorer
+from recsys.segments import Named, from_names
+from recsys.state import Exposure, Pulse
+from service.book import Known
+from service.dependencies import Shopfront
+from service.served import Served
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for, however it was sent.
+
+    Attributes
+    ----------
+    user_id
+        Whom the list is for.
+    limit, variant, category, exclude_items, cart, explain
+        As in the HTTP interface.
+    segment
+        ``axis:name``, what is said of a visitor.
+    history
+        Items just seen.
+    session_id
+        Whose strangers' events count as hers.
+    """
+
+    user_id: str
+    limit: int = 10
+    variant: str | None = None
+    category: Sequence[str] = ()
+    exclude_items: Sequence[str] = ()
+    cart: Sequence[str] = ()
+    segment: Sequence[str] = ()
+    history: Sequence[str] = ()
+    session_id: str | None = None
+    explain: bool = False
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A list, and what it was made with.
+
+    Attributes
+    ----------
+    body
+        The answer.
+    exposure
+        The record of it; None where none may be kept.
+    """
+
+    body: dict[str, Any]
+    exposure: Exposure | None
+
+
+@dataclass(frozen=True)
+class _Making:
+    """Everything one answer is made of."""
+
+    front: Shopfront
+    served: Served
+    variant: Variant
+    known: Known
+    scorer: Scorer
+    request: Request
+    degraded: list[str] = field(default_factory=list)
+
+
+def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
+    """Rank for a user, as she is now.
+
+    Parameters
+    ----------
+    front
+        The process' own.
+    asked
+        What is asked for.
+    pulse
+        Of the state, for this user; None where it is away.
+
+    Raises
+    ------
+    ConfigError
+        For a variant or a segment that is not there.
+    """
+    served = front.models.served if pulse is None else front.models.up_to(pulse.changes)
+    variant = front.variant(asked.variant)
+    known, degraded = front.known(asked.user_id, served, pulse)
+    if pulse is not None and known.consent == "full" and (asked.history or asked.session_id):
+        known = front.known_with(asked.user_id, served, pulse, asked.history, asked.session_id)
+    if asked.segment:
+        known = _said_to_be(known, named(served, asked.segment))
+    scorer = known.scorer(served.ranker, variant)
+    request = Request(
+        asked.limit,
+        frozenset(asked.category),
+        frozenset(asked.exclude_items),
+        as_of=front.answered_at(served, pulse),
+        request_id=secrets.token_urlsafe(16),
+        cart=tuple(asked.cart),
+    )
+    making = _Making(front, served, variant, known, scorer, request, degraded)
+    ranking = served.ranker.answer(scorer, request)
+    body = _body(making, ranking, explain=asked.explain)
+    kept = known.consent != "none"
+    front.metrics.lists.labels(
+        variant.name,
+        ranking.fallback or "",
+        "yes" if ranking.shortfall else "no",
+        "yes" if degraded else "no",
+    ).inc()
+    return Answered(body, _exposure(making, ranking, body) if kept else None)
+
+
+def named(served: Served, segments: Sequence[str]) -> Named:
+    """Read ``axis:name`` of each, by the model's axes.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such axis or segment.
+    """
+    known = {axis.name: axis.segments for axis in served.ranker.model.axes}
+    found: dict[str, dict[str, float]] = {}
+    for text in segments:
+        axis, _, name = text.partition(":")
+        if axis not in known:
+            raise ConfigError(f"segment={text!r}: there is no axis {axis!r}{nearest(axis, known)}")
+        if name not in known[axis]:
+            raise ConfigError(
+                f"segment={text!r}: the axis {axis!r} has no segment {name!r}"
+                f"{nearest(name, known[axis])}"
+            )
+        found.setdefault(axis, {})[name] = 1.0
+    shared = {axis: 1.0 / len(names) for axis, names in found.items()}
+    return {axis: dict.fromkeys(names, shared[axis]) for axis, names in found.items()}
+
+
+def _said_to_be(known: Known, said: Named) -> Known:
+    """Put a customer into the segments that are named, on their axes."""
+    memberships = known.customers.memberships
+    user_id = str(memberships.users.ids[0])
+    merged = {**memberships.named(0), **said}
+    changed = from_names(user_id, memberships.axes, merged)
+    return known.described_as(changed)
+
+
+def _body(making: _Making, ranking: Ranking, *, explain: bool) -> dict[str, Any]:
+    served, variant = making.served, making.variant
+    ids = ranking.ids(served.ranker.model.items.ids)
+    told = reasons(
+        served.ranker.model,
+        making.known.customers,
+        0,
+        ranking,
+        centre=served.ranker.centre(variant),
+        wording=making.front.config.service.reasons,
+        left=making.scorer.left,
+    )
+    body: dict[str, Any] = {
+        "recommendation_id": making.request.request_id,
+        "user_id": making.scorer.user_id,
+        "model_version": served.version,
+        "variant": {"name": variant.name, "digest": variant.digest},
+        "generated_at": instant(),
+        "fallback": ranking.fallback,
+        "shortfall": ranking.shortfall,
+        "degraded": making.degraded,
+        "experiment": None,
+        "items": [_item(ranking, n, item_id, told[n]) for n, item_id in enumerate(ids)],
+        "segments": None,
+    }
+    if explain:
+        _explain(body, ranking, making.known)
+    return body
+
+
+def _explain(body: dict[str, Any], ranking: Ranking, known: Known) -> None:
+    for position, item in enumerate(body["items"]):
+        item["terms"] = {name: float(values[position]) for name, values in ranking.terms.items()}
+    body["segments"] = [
+        {"axis": axis, "name": name, "weight": weight}
+        for axis, weights in sorted(known.segments.items())
+        for name, weight in sorted(weights.items())
+    ]
+
+
+def _item(ranking: Ranking, position: int, item_id: str, told: list[Reason]) -> dict[str, Any]:
+    return {
+        "item_id": item_id,
+        "rank": position + 1,
+        "score": float(ranking.scores[position]),
+        "reasons": [reason._asdict() for reason in told],
+        "terms": None,
+    }
+
+
+def _exposure(making: _Making, ranking: Ranking, body: dict[str, Any]) -> Exposure:
+    return Exposure(
+        making.request.request_id,
+        making.scorer.user_id,
+        making.request.as_of,
+        making.variant.name,
+        making.variant.digest,
+        making.served.version,
+        ranking.fallback,
+        None,
+        making.known.segments,
+        [item["item_id"] for item in body["items"]],
+        ranking.propensities.tolist(),
+    )
+
+
+def instant() -> str:
+    """Return the time on the wall, as answers tell it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

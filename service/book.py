@@ -1,0 +1,217 @@
+"""Customers as a process remembers them: read again as soon as anything about them changed."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from recsys.interactions import Histories
+from recsys.interactions.own import OwnEvents, own_history
+from recsys.ranking import Customers, Ranker, Variant, describe
+from recsys.ranking.customers import on_engine
+from recsys.ranking.scorer import Scorer
+from recsys.segments import Memberships, Named, from_names
+from recsys.state import Consent, Pulse, StateStore
+from recsys.types import Indices
+from recsys.vocabulary import Vocabulary
+from service.served import Served
+
+VIEW: Final = "view"
+STRANGER: Final = ""
+"""An id that nobody has."""
+STEP: Final = 3_600_000_000
+"""Microseconds: the moment that customers are described as of moves on by whole hours, so that
+one event does not make everybody be described again."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A customer, and what it takes for this to hold.
+
+    Attributes
+    ----------
+    customers
+        She alone.
+    consent
+        What she agreed to.
+    revision, version, moment
+        Of the state, the model, and the time she was described at.
+    """
+
+    customers: Customers
+    consent: Consent
+    revision: int
+    version: str
+    moment: int
+    _scorers: dict[str, tuple[Ranker, Scorer]] = field(default_factory=dict)
+
+    def holds(self, served: Served, pulse: Pulse, moment: int) -> bool:
+        """Whether nothing has changed about her since."""
+        now = (pulse.revision, served.version, moment)
+        return (self.revision, self.version, self.moment) == now
+
+    @cached_property
+    def segments(self) -> Named:
+        """Her segments by name."""
+        return self.customers.memberships.named(0)
+
+    def described_as(self, memberships: Memberships) -> "Known":
+        """Return her with other memberships; her side of scores is worked out anew."""
+        customers = replace(self.customers, memberships=memberships)
+        return Known(customers, self.consent, self.revision, self.version, self.moment)
+
+    def scorer(self, ranker: Ranker, variant: Variant) -> Scorer:
+        """Return her side of the score, worked out once for each variant and catalogue."""
+        found = self._scorers.get(variant.digest)
+        if found is None or found[0] is not ranker:
+            found = (ranker, ranker.scorer(self.customers, 0, variant))
+            self._scorers[variant.digest] = found
+        return found[1]
+
+
+class Book:
+    """The customers that a process remembers; may be shared between threads.
+
+    Parameters
+    ----------
+    state
+        Where they are read.
+    most
+        How many are remembered; the one who was away the longest is forgotten first.
+    """
+
+    def __init__(self, state: StateStore, most: int) -> None:
+        self._state, self._most = state, most
+        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._stranger: tuple[tuple[str, int], Customers] | None = None
+        self._lock = threading.Lock()
+
+    def remembered(self, user_id: str, served: Served, pulse: Pulse, moment: int) -> Known | None:
+        """Return a customer as she is remembered; None where that does not hold any more."""
+        with self._lock:
+            known = self._known.get(user_id)
+            if known is None or not known.holds(served, pulse, moment):
+                return None
+            self._known.move_to_end(user_id)
+            return known
+
+    def read(self, user_id: str, served: Served, pulse: Pulse, moment: int) -> Known:
+        """Read a customer from the state, and remember her."""
+        customers = self._described(user_id, served, pulse, moment)
+        if pulse.consent == "segment_only":
+            customers = customers.by_segments_alone()
+        known = Known(customers, pulse.consent, pulse.revision, served.version, moment)
+        with self._lock:
+            self._known[user_id] = known
+            self._known.move_to_end(user_id)
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return known
+
+    def read_with(
+        self, user_id: str, served: Served, pulse: Pulse, moment: int, further: OwnEvents
+    ) -> Known:
+        """Read a customer with further events that the state does not hold as hers."""
+        known = self.read(user_id, served, pulse, moment)
+        own = self._state.own_events(user_id, served.ranker.model.items)
+        together = history(user_id, own.and_also(further), served, moment)
+        customers = replace(known.customers, histories=together)
+        return Known(customers, known.consent, known.revision, known.version, known.moment)
+
+    def forget(self, user_id: str) -> None:
+        """Forget a customer."""
+        with self._lock:
+            self._known.pop(user_id, None)
+
+    def last_known(self, user_id: str, served: Served) -> Known | None:
+        """Return a customer as she was when the state could be read the last time."""
+        known = self._known.get(user_id)
+        return known if known is not None and known.version == served.version else None
+
+    def stranger(self, user_id: str, served: Served, moment: int) -> Known:
+        """Return a customer of whom nothing is known, or may be; the state need not be there."""
+        key = (served.version, moment)
+        if self._stranger is None or self._stranger[0] != key:
+            nothing = self._state.nothing()
+            self._stranger = (key, _described(*nothing, [STRANGER], served, moment))
+        unknown = self._stranger[1]
+        users = Vocabulary([user_id])
+        customers = Customers(
+            replace(unknown.histories, users=users), replace(unknown.memberships, users=users)
+        )
+        return Known(customers, "none", 0, served.version, moment)
+
+    def _described(self, user_id: str, served: Served, pulse: Pulse, moment: int) -> Customers:
+        if pulse.consent == "none" or not pulse.revision:
+            return self.stranger(user_id, served, moment).customers
+        model = served.ranker.model
+        weights = self._state.weights_of(user_id)
+        if weights is None:
+            # Nobody has worked them out yet; a moment later somebody will have.
+            return described(self._state, [user_id], served, moment)
+        events = self._state.own_events(user_id, model.items)
+        memberships = from_names(user_id, model.axes, weights)
+        return Customers(history(user_id, events, served, moment), memberships)
+
+
+def described(state: StateStore, user_ids: Sequence[str], served: Served, moment: int) -> Customers:
+    """Describe customers by all that the state knows of them, memberships included."""
+    events, attributes = state.events_of(user_ids), state.attributes_of(user_ids)
+    return _described(events, attributes, user_ids, served, moment)
+
+
+def _described(
+    events: pd.DataFrame,
+    attributes: pd.DataFrame,
+    user_ids: Sequence[str],
+    served: Served,
+    moment: int,
+) -> Customers:
+    model = served.ranker.model
+    return describe(on_engine(events), Vocabulary(user_ids), attributes, model, as_of=moment)
+
+
+def history(user_id: str, events: OwnEvents, served: Served, moment: int) -> Histories:
+    """Return what is known of a user by her events."""
+    model = served.ranker.model
+    return own_history(
+        user_id,
+        events,
+        len(model.items),
+        model.interactions,
+        as_of=moment,
+        timed=model.timed,
+        kinds=model.kinds,
+    )
+
+
+def viewed(items: Indices, time: int) -> OwnEvents:
+    """Return views of some items at a time."""
+    n = len(items)
+    kinds = np.full(n, VIEW, dtype=object)
+    unknown = np.full(n, np.nan)
+    return OwnEvents(items, kinds, np.full(n, time), unknown, unknown)
+
+
+def moment_of(served: Served, latest: int | None) -> int:
+    """Return the moment customers are described as of.
+
+    It is that of training while nothing newer has happened; from then on it moves by whole hours,
+    always to the end of the one in which something happened.
+
+    Parameters
+    ----------
+    served
+        The model.
+    latest
+        The newest event's time, or the clock's; microseconds.
+    """
+    start = served.published.as_of
+    if latest is None or latest < start:
+        return start
+    return start + -(-(latest + 1 - start) // STEP) * STEP

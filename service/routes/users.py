@@ -1,0 +1,93 @@
+"""``/v1/users``: what the shop tells of users, and how they leave."""
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from recsys.errors import ConfigError
+from recsys.events.schema import LONGEST_ID
+from service.dependencies import ADMIN, READ, WRITE, Front
+from service.schemas import (
+    ErasedAnswer,
+    LinkAnswer,
+    LinkRequest,
+    SegmentWeight,
+    UserAnswer,
+    UserRequest,
+    UserSegments,
+)
+
+router = APIRouter(prefix="/v1/users", tags=["users"])
+
+UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00]*$")]
+AGGREGATES = (
+    "what items are like was learnt from many users at once; it is free of this one after the next "
+    "training"
+)
+
+
+# Before the plain ones: an id may hold a slash, and the rest of the path too.
+@router.get("/{user_id:path}/segments", dependencies=[READ])
+def segments(front: Front, user_id: UserId) -> UserSegments:
+    """Tell which segments a user is in."""
+    pulse = front.state.pulse(user_id)
+    served = front.models.up_to(pulse.changes)
+    known, _ = front.known(user_id, served, pulse)
+    return UserSegments(
+        user_id=user_id,
+        model_version=served.version,
+        segments=[
+            SegmentWeight(axis=axis, name=name, weight=weight)
+            for axis, weights in sorted(known.segments.items())
+            for name, weight in sorted(weights.items())
+        ],
+    )
+
+
+@router.post("/{user_id:path}:link", dependencies=[WRITE])
+def link(front: Front, user_id: UserId, body: LinkRequest) -> LinkAnswer:
+    """Put down to a user what she did before she was known."""
+    if (body.visitor_id is None) == (body.session_id is None):
+        raise ConfigError("a link names either visitor_id or session_id")
+    if body.visitor_id is not None:
+        return LinkAnswer(moved=front.state.link("visitor", body.visitor_id, user_id))
+    return LinkAnswer(moved=front.state.link("session", str(body.session_id), user_id))
+
+
+@router.put("/{user_id:path}", dependencies=[WRITE])
+def put(front: Front, user_id: UserId, body: UserRequest) -> UserAnswer:
+    """Tell of a user: her attributes, and what she agreed to."""
+    front.state.put_person(user_id, attributes=body.attributes, consent=body.consent)
+    return _told(front, user_id)
+
+
+@router.get("/{user_id:path}", dependencies=[READ])
+def get(front: Front, user_id: UserId) -> UserAnswer:
+    """Return what was told of a user; of one who is not known, that nothing was."""
+    return _told(front, user_id)
+
+
+@router.delete("/{user_id:path}", dependencies=[ADMIN])
+def erase(front: Front, user_id: UserId) -> ErasedAnswer:
+    """Erase a user everywhere, for good."""
+    front.book.forget(user_id)
+    receipt = front.state.erase(user_id, erased_at=time.time_ns() // 1000)
+    front.book.forget(user_id)
+    erased_at = datetime.fromtimestamp(receipt.erased_at / 1e6, UTC)
+    return ErasedAnswer(
+        digest=receipt.digest,
+        erased_at=erased_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        rows=receipt.rows,
+        note=AGGREGATES,
+    )
+
+
+def _told(front: Front, user_id: str) -> UserAnswer:
+    person = front.state.person(user_id)
+    if person is None:
+        return UserAnswer(user_id=user_id, known=False, attributes={}, consent="full")
+    return UserAnswer(
+        user_id=user_id, known=True, attributes=person.attributes, consent=person.consent
+    )

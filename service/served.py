@@ -1,0 +1,133 @@
+"""The model a process serves, and how it comes by the next one without failing a request."""
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from recsys.bundle import BundleStore
+from recsys.config import RecsysConfig
+from recsys.errors import RecsysError
+from recsys.ranking.published import Published, open_bundle
+from recsys.ranking.ranker import Ranker
+from recsys.state import StateStore
+
+logger = logging.getLogger("recsys.service")
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one answer is made with, from the first look to the last: it never changes.
+
+    Attributes
+    ----------
+    published
+        The bundle as it was opened.
+    ranker
+        Ranks its catalogue with what the shop has told of items since.
+    changes
+        The count of the state's changes that the catalogue is up to.
+    """
+
+    published: Published
+    ranker: Ranker
+    changes: int
+
+    @property
+    def version(self) -> str:
+        """The version of the bundle."""
+        return self.published.manifest.version
+
+
+class Models:
+    """Holds the served model, and replaces it as a whole.
+
+    Parameters
+    ----------
+    config
+        Variants and the store.
+    state
+        Where changes of items are.
+
+    Raises
+    ------
+    StoreError
+        When there is no bundle that can be served.
+    """
+
+    def __init__(self, config: RecsysConfig, state: StateStore) -> None:
+        self.store = BundleStore(config.store.path)
+        self._variants = config.every_variant()
+        self._state = state
+        self._lock = threading.Lock()
+        self.trouble: str | None = None
+        """Why the version that is active is not the one that is served."""
+        self._served = self._opened(None)
+        self._failed: str | None = None
+
+    @property
+    def served(self) -> Served:
+        """The model to answer with now."""
+        return self._served
+
+    def up_to(self, changes: int) -> Served:
+        """Return the model with every change of items up to a count."""
+        if self._served.changes != changes:
+            with self._lock:
+                if self._served.changes != changes:
+                    self._served = self._current(self._served.published, changes)
+        return self._served
+
+    def look(self) -> bool:
+        """Serve the active version if it is another one; tells whether it was.
+
+        A bundle that cannot be served leaves the one that is, and `trouble` says why.
+        """
+        try:
+            active = self.store.active_version()
+        except RecsysError as error:
+            self.trouble = str(error)
+            return False
+        if active is None or active in (self._served.version, self._failed):
+            return False
+        return self._load(active)
+
+    def activate(self, version: str) -> Served:
+        """Make a version the active one, for every process of the store, and serve it.
+
+        Raises
+        ------
+        NotFoundError, BundleError, ConfigError
+            When there is none, or it cannot be served; then nothing changes.
+        """
+        opened = self._opened(version)
+        self.store.activate(version)
+        with self._lock:
+            self._served, self.trouble, self._failed = opened, None, None
+        return opened
+
+    def _load(self, version: str) -> bool:
+        try:
+            opened = self._opened(version)
+        except RecsysError as error:
+            self.trouble, self._failed = str(error), version
+            logger.error("the active model cannot be served: %s", error)
+            return False
+        with self._lock:
+            self._served, self.trouble, self._failed = opened, None, None
+        logger.info("serving model %s", version)
+        return True
+
+    def _opened(self, version: str | None) -> Served:
+        published = open_bundle(self.store.load(version))
+        for variant in self._variants.values():
+            published.ranker.check(variant)
+        return self._current(published, None)
+
+    def _current(self, published: Published, changes: int | None) -> Served:
+        """Put what is told of items into a catalogue."""
+        told = self._state.items.since(0).items
+        ranker = published.ranker
+        if told:
+            ranker = ranker.offering(ranker.model.catalogue.told(told))
+        count = self._state.pulse("").changes if changes is None else changes
+        return Served(published, ranker, count)
