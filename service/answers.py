@@ -164,7 +164,7 @@ def _body(making: _Making, ranking: Ranking, *, explain: bool) -> dict[str, Any]
         ranking,
         centre=served.ranker.centre(variant),
         wording=making.front.config.service.reasons,
-        left=making.scorer.left,
+        root=making.scorer.root,
     )
     body: dict[str, Any] = {
         "recommendation_id": making.request.request_id,

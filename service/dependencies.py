@@ -76,7 +76,9 @@ class Shopfront:
         ConfigError
             When there is no such variant.
         """
-        return self.config.chosen([name or self.config.service.default_variant])[0]
+        asked = name or self.config.service.default_variant
+        found = self.variants.get(asked)
+        return found or self.config.chosen([asked])[0]
 
     def feel(self, user_id: str) -> Pulse | None:
         """Ask the state about a user; None where it cannot be asked.

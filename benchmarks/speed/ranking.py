@@ -68,8 +68,8 @@ def measure(ranker: Ranker, customers: Customers, variant: Variant) -> dict[str,
     allowed = Allowed(ranker.model.catalogue.available)
 
     def told(user: int) -> Any:
-        found, left = rankings[user], scorers[user].left
-        return reasons(ranker.model, customers, user, found, centre=centre, left=left)
+        found, left = rankings[user], scorers[user].root
+        return reasons(ranker.model, customers, user, found, centre=centre, root=left)
 
     def looked_at(user: int) -> int:
         listing = Listing(scorers[user], REQUEST, allowed, None, most=n_items // GATHERED)
@@ -94,7 +94,7 @@ def measure(ranker: Ranker, customers: Customers, variant: Variant) -> dict[str,
 
 
 def kilobytes(scorer: Any) -> float:
-    arrays = [scorer.left, scorer.query, scorer.items, scorer.worth, scorer.visits]
+    arrays = [scorer.root, scorer.query, scorer.items, scorer.worth, scorer.visits]
     arrays += [values for term in scorer.own.values() for values in term]
     groups = scorer.model.catalogue.groups
     return sum(a.nbytes for a in arrays if a is not None and a is not groups) / 1024

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy import sparse
+from scipy import linalg, sparse
 
 from recsys.types import Factors, Flags, Floats, Indices, Membership
 
@@ -44,15 +44,16 @@ class Equations(NamedTuple):
 
     Attributes
     ----------
-    left
-        ``A = YᵀY + Σ (|c| − 1) y yᵀ + P``, shape ``(d, d)``.
+    root
+        Cholesky's ``L`` of ``A = YᵀY + Σ (|c| − 1) y yᵀ + P = L Lᵀ``, shape ``(d, d)``; what stands
+        above its diagonal means nothing.
     factors, signed
         ``y`` and ``±c`` of the supported items of her history.
     precision
         ``P``.
     """
 
-    left: Floats
+    root: Floats
     factors: Floats
     signed: Floats
     precision: Floats
@@ -60,7 +61,11 @@ class Equations(NamedTuple):
     def solve(self, centre: Floats) -> Floats:
         """Return ``x_u``, shape ``(d,)``; `centre` is ``m_u``."""
         right = self.factors.T @ np.maximum(self.signed, 0.0) + self.precision @ centre
-        return np.asarray(np.linalg.solve(self.left, right))
+        return self.solved(right)
+
+    def solved(self, right: Floats) -> Floats:
+        """Return ``A⁻¹ b`` for one ``b``, shape ``(d,)``, or for each column of several."""
+        return np.asarray(linalg.cho_solve((self.root, True), right, check_finite=False))
 
 
 def confidence(worth: Floats, alpha: float) -> Floats:
@@ -149,19 +154,20 @@ class FoldIn:
         weight: Floats,
         around: Centre,
         strength: float,
-        left: Floats | None = None,
+        root: Floats | None = None,
     ) -> Equations:
         """Set up the normal equations of one user, for `user_vector` and for its explanation.
 
-        Their left side is most of the work: it is taken as it is where it is known.
+        Their root is most of the work: it is taken as it is where it is known.
         """
         known = self.supported[items]
         factors = self.item_factors[items[known]].astype(np.float64)
         signed = weight[known]
         precision = strength * self.precisions[CENTRES.index(around)]
-        if left is None:
+        if root is None:
             left = self.gram + precision + (factors.T * (np.abs(signed) - 1.0)) @ factors
-        return Equations(left, factors, signed, precision)
+            root, _ = linalg.cho_factor(left, lower=True, overwrite_a=True, check_finite=False)
+        return Equations(root, factors, signed, precision)
 
     def scale(self, vector: Floats) -> float:
         """Return ``s_u = sqrt(xᵀ Cov(Y) x)``, floored: the spread of the user's scores."""

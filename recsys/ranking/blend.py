@@ -135,15 +135,15 @@ def user_equations(
     customers: Customers,
     user_index: int,
     centre: Centre,
-    left: Floats | None = None,
+    root: Floats | None = None,
 ) -> Equations:
-    """Set up the normal equations of a user, with their left side where it is known."""
+    """Set up the normal equations of a user, with their root where it is known."""
     rows = customers.histories.rows(user_index)
     worth = customers.histories.worth[rows]
     stored = worth != 0.0
     items = customers.histories.items[rows][stored]
     weight = confidence(worth[stored], model.slope)
-    return model.fold_in.equations(items, weight, centre, model.config.prior_strength, left)
+    return model.fold_in.equations(items, weight, centre, model.config.prior_strength, root)
 
 
 def own_terms(model: Model, customers: Customers, user_index: int) -> dict[str, Term]:

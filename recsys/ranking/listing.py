@@ -42,7 +42,10 @@ class Listing:
     ) -> None:
         self.scorer, self.request, self._cart, self._most = scorer, request, cart, most
         self.in_force = scorer.finish.in_force(scorer.membership, as_of=request.as_of)
-        self.side = Side(scorer.model, scorer.query, [*scorer.parts, *self._additions()])
+        added = self._additions()
+        self.side = scorer.side
+        if added:
+            self.side = Side(scorer.model, scorer.query, [*scorer.parts, *added])
         self.allowed = self._left_by_rules(allowed.but(scorer.hidden))
         self.search = self._search(self.allowed, request.k)
         self._dense: Factors | None = None

@@ -175,6 +175,7 @@ class Wording(Config):
         description="axes whose segments may be named to a shopper; the others are 'customers "
         "like you'; default those of what she did in the shop, none of the users file",
     )
+    most: int = Field(3, ge=1, description="reasons of an item, the strongest first")
     titles: bool = Field(
         True,
         description="whether items of her history, and their categories, are named; a screen may "
@@ -242,7 +243,7 @@ def reasons(
     *,
     centre: Centre | None,
     wording: Wording = DEFAULT,
-    left: Floats | None = None,
+    root: Floats | None = None,
 ) -> list[list[Reason]]:
     """Return what speaks for each item of a list: terms above 0, strongest first.
 
@@ -260,17 +261,17 @@ def reasons(
         Where her fold-in started from, as `Ranker.centre` says; None where there was none.
     wording
         The texts, and what they may tell.
-    left
-        The left side of her normal equations, as `Scorer.left` has it; worked out where not given.
+    root
+        Of her normal equations, as `Scorer.root` has it; worked out where it is not given.
 
     Returns
     -------
     list of list of Reason
         One list for each item, in the order of the ranking.
     """
-    teller = _Teller(model, customers, user_index, centre or "mean", wording, left)
+    teller = _Teller(model, customers, user_index, centre or "mean", wording, root)
     found: list[list[Reason]] = [[] for _ in ranking.items]
-    for signal, values in ranking.terms.items():
+    for signal, values in strongest(ranking.terms, wording.most).items():
         places = np.flatnonzero(values > 0).tolist()
         texts = teller.texts(signal, ranking.items[places]) if places else []
         for place, text in zip(places, texts, strict=True):
@@ -278,6 +279,18 @@ def reasons(
     popular = _popular(ranking, wording)
     ordered = [sorted(parts, key=lambda part: (-part.value, part.signal)) for parts in found]
     return [parts or popular[place] for place, parts in enumerate(ordered)]
+
+
+def strongest(terms: Mapping[str, Floats], most: int) -> dict[str, Floats]:
+    """Keep the strongest terms of each item, and put 0 in the place of the others."""
+    names = sorted(terms)
+    if len(names) <= most:
+        return dict(terms)
+    values = np.array([terms[name] for name in names])
+    # Of equal ones that with the first name, as reasons are sorted.
+    weaker = np.argsort(-values, axis=0, kind="stable")[most:]
+    np.put_along_axis(values, weaker, 0.0, axis=0)
+    return dict(zip(names, values, strict=True))
 
 
 def _popular(ranking: Ranking, wording: Wording) -> list[list[Reason]]:
@@ -296,7 +309,7 @@ class _Teller:
     user_index: int
     centre: Centre
     wording: Wording
-    left: Floats | None
+    root: Floats | None
 
     @cached_property
     def pairs(self) -> slice:
@@ -330,7 +343,7 @@ class _Teller:
 
     def _factors(self, items: Indices) -> list[str]:
         user = (self.model, self.customers, self.user_index, self.centre)
-        parts = als_parts(*user, items, self.left).shares()
+        parts = als_parts(*user, items, self.root).shares()
         # A first column of zeros: where nothing of a history speaks, none of it is a cause.
         own = np.column_stack([np.zeros(len(items)), parts.own])
         causes = np.append(-1, parts.items)[own.argmax(axis=1)]
@@ -480,7 +493,7 @@ def als_parts(
     user_index: int,
     centre: Centre,
     shown: Indices,
-    left: Floats | None = None,
+    root: Floats | None = None,
 ) -> AlsParts:
     """Take the dot product of a user and some items apart.
 
@@ -498,18 +511,18 @@ def als_parts(
         Where her fold-in starts from.
     shown
         Item indices, shape ``(n_shown,)``.
-    left
-        ``A``, where it is known.
+    root
+        Of ``A``, where it is known.
     """
     fold_in, pairs = model.fold_in, customers.histories.rows(user_index)
     items, worth = customers.histories.items[pairs], customers.histories.worth[pairs]
     stored = (worth != 0.0) & fold_in.supported[items]
-    left, factors, signed, precision = user_equations(model, customers, user_index, centre, left)
-    influence = np.linalg.solve(left, model.columns[shown, model.blocks[ALS]].T.astype(np.float64))
-    own = (factors * np.maximum(signed, 0.0)[:, np.newaxis]) @ influence
+    equations = user_equations(model, customers, user_index, centre, root)
+    influence = equations.solved(model.columns[shown, model.blocks[ALS]].T.astype(np.float64))
+    own = (equations.factors * np.maximum(equations.signed, 0.0)[:, np.newaxis]) @ influence
     membership = customers.memberships.row(user_index)
     moved = fold_in.centre(membership, list(model.segments.values()), centre) - fold_in.mean
-    pull = precision @ influence
+    pull = equations.precision @ influence
     return AlsParts(items[stored], own.T, moved @ pull, fold_in.mean @ pull)
 
 
@@ -521,14 +534,19 @@ def near_strengths(neighbours: Neighbours, items: Indices, shown: Indices) -> Fl
     ndarray
         Shape ``(n_items, n_shown)``; 0 where `i` is not among the kept neighbours of `j`.
     """
-    lengths, places = neighbours.entries(items)
-    near = neighbours.indices.take(places)
+    strengths = np.zeros((len(items), len(shown)))
+    if not len(items):
+        return strengths
+    starts, stops = neighbours.indptr[items], neighbours.indptr[items + 1]
+    # Rows are long and lie in one piece each: copying them is cheaper than picking their entries.
+    pieces = zip(starts.tolist(), stops.tolist(), strict=True)
+    near = np.concatenate([neighbours.indices[start:stop] for start, stop in pieces])
     among = np.zeros(len(neighbours.indptr) - 1, dtype=np.bool_)
     among[shown] = True
     hits = np.flatnonzero(among.take(near))
+    ends = np.cumsum(stops - starts)
+    rows = np.searchsorted(ends, hits, side="right")
     order = np.argsort(shown)
     columns = order[np.searchsorted(shown, near[hits], sorter=order)]
-    rows = np.searchsorted(np.cumsum(lengths), hits, side="right")
-    strengths = np.zeros((len(items), len(shown)))
-    strengths[rows, columns] = neighbours.data[places[hits]]
+    strengths[rows, columns] = neighbours.data[stops[rows] - (ends[rows] - hits)]
     return strengths

@@ -1,6 +1,7 @@
 """One user's side of the score."""
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from recsys.ranking.blend import coordinates, own_terms, user_equations
 from recsys.ranking.customers import Customers
 from recsys.ranking.finish import Finish
 from recsys.ranking.recipe import Repeat
+from recsys.ranking.search import Side
 from recsys.types import Factors, Flags, Floats, Indices
 
 
@@ -34,8 +36,8 @@ class Scorer:
 
     Attributes
     ----------
-    left
-        The left side of her normal equations, for `reasons`; None without a fold-in.
+    root
+        Of her normal equations, for `reasons`; None without a fold-in.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Scorer:
         # A fold-in costs a solve: not where it weighs nothing.
         folded = centre if weights.get(ALS) else None
         equations = folded and user_equations(model, customers, user_index, folded)
-        self.left = equations.left if equations else None
+        self.root = equations.root if equations else None
         self.coordinates = coordinates(model, customers, user_index, folded, equations)
         self.own = _own(model, customers, user_index, weights)
         self.query = self._query()
@@ -68,6 +70,11 @@ class Scorer:
         for signal, block in self.model.blocks.items():
             query[block] = self.weights.get(signal, 0.0) * self.coordinates[signal]
         return query.astype(np.float32)
+
+    @cached_property
+    def side(self) -> Side:
+        """How high her side lets items score, where no request adds to it."""
+        return Side(self.model, self.query, self.parts)
 
     @property
     def parts(self) -> list[tuple[float, Term]]:

@@ -29,6 +29,7 @@ from recsys.ranking.reasons import (
     placeholders,
     reasons,
     rounded,
+    strongest,
 )
 from recsys.segments import KINDS, Axis, AxisFit, Memberships, Reference
 from recsys.segments.axes import activity, aipl, lifecycle, price, rfm
@@ -669,7 +670,7 @@ def test_values_are_the_terms_and_only_her_own_items_are_named(seed, centre):
     for user, ranking in enumerate(rankings):
         rows = histories.rows(user)
         hers = set(histories.items[rows][histories.worth[rows] > 0].tolist())
-        found = reasons(model, customers, user, ranking, centre=start)
+        found = reasons(model, customers, user, ranking, centre=start, wording=Wording(most=99))
         for place, parts in enumerate(found):
             terms = {name: float(values[place]) for name, values in ranking.terms.items()}
             speaking = {name: value for name, value in terms.items() if value > 0}
@@ -686,7 +687,7 @@ def test_items_together_are_told_as_each_alone_and_users_too(seed, centre):
     model, customers = random_shop(seed)
     rankings, start = lists(model, customers, centre)
     for user, ranking in enumerate(rankings):
-        whole = reasons(model, customers, user, ranking, centre=start)
+        whole = reasons(model, customers, user, ranking, centre=start, wording=Wording(most=99))
         alone = Customers(
             customers.histories.aligned(Vocabulary([str(customers.users.ids[user])])),
             memberships_of(
@@ -838,3 +839,17 @@ def test_a_text_that_could_not_be_filled_in_is_refused(texts, message):
 
 def test_a_placeholder_may_be_left_out():
     assert habit_text(Did((12.0,)), wording=Wording(texts={"habit:ago": "lately"})) == "lately"
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abcdef"), st.lists(st.floats(-2, 2), min_size=3, max_size=3), min_size=1
+    ),
+    st.integers(1, 7),
+)
+def test_the_strongest_terms_of_each_item_are_told(terms, most):
+    kept = strongest({name: np.array(values) for name, values in terms.items()}, most)
+    for place in range(3):
+        told = sorted((-v[place], name) for name, v in kept.items() if v[place] > 0)
+        speaking = sorted((-v[place], name) for name, v in terms.items() if v[place] > 0)
+        assert told == speaking[:most]

@@ -59,19 +59,19 @@ class Client:
         return self.request("GET", url, params)
 
     def request(
-        self, method: str, url: str, params: dict[str, Any] | None = None
+        self, method: str, url: str, params: dict[str, Any] | None = None, **more: Any
     ) -> httpx.Response:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
-                return await client.request(method, url, params=params)
+                return await client.request(method, url, params=params, **more)
 
         return self._portal.call(ask)
 
 
 @contextmanager
-def served(shop: Path) -> Iterator[Client]:
-    app = create_app(Settings(config_path=str(shop / "recsys.toml")))
+def served(shop: Path, **settings: Any) -> Iterator[Client]:
+    app = create_app(Settings(config_path=str(shop / "recsys.toml"), **settings))
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(app.router.lifespan_context(app)),
@@ -80,7 +80,7 @@ def served(shop: Path) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def serve() -> Callable[[Path], AbstractContextManager[Client]]:
+def serve() -> Callable[..., AbstractContextManager[Client]]:
     """Starts the service over a shop's folder, and stops it."""
     return served
 
