@@ -699,7 +699,8 @@ def test_items_together_are_told_as_each_alone_and_users_too(seed, centre):
                 items=ranking.items[[place]],
                 terms={name: values[[place]] for name, values in ranking.terms.items()},
             )
-            assert reasons(model, alone, 0, one, centre=start) == [parts]
+            told = reasons(model, alone, 0, one, centre=start, wording=Wording(most=99))
+            assert told == [parts]
 
 
 @settings(max_examples=25, deadline=None)
