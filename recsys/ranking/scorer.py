@@ -81,7 +81,7 @@ class Scorer:
         """What comes on top of the dot product, each with its weight."""
         return [(self.weights[signal], term) for signal, term in self.own.items()]
 
-    @property
+    @cached_property
     def hidden(self) -> Indices:
         """The items that the repeat policy keeps from her list."""
         bought = np.concatenate([self.items[self.visits > 0], self.owned])
