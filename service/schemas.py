@@ -189,6 +189,46 @@ class UserSegments(Body):
     segments: list[SegmentWeight]
 
 
+class Preference(Body):
+    """An item, and how many times as likely the segment is to buy it as everybody is."""
+
+    item_id: str
+    title: str | None
+    lift: float
+
+
+class SegmentAnswer(Body):
+    """A segment: what it is, and what share of customers it had at training."""
+
+    name: str
+    definition: str
+    share: float
+    prefers: list[Preference] | None = Field(None, description="of one axis alone")
+
+
+class AxisAnswer(Body):
+    """An axis, its segments, and what it weighs."""
+
+    axis: str
+    title: str | None
+    kind: str
+    definition_id: str
+    shrinkage: float | None = Field(
+        description="how much evidence a lift needs to be believed; null: the axis says nothing"
+    )
+    weights: dict[str, dict[str, float]] = Field(
+        description="variant -> items known of a customer -> the weight learnt"
+    )
+    segments: list[SegmentAnswer]
+
+
+class AxisList(Body):
+    """Every axis of the model."""
+
+    model_version: str
+    axes: list[AxisAnswer]
+
+
 class ItemFields(Body):
     """What the shop tells of an item; null takes back what was told."""
 

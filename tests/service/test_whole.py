@@ -97,6 +97,8 @@ def test_the_document_lists_every_route(client: Any) -> None:
         ("PUT", "/v1/items/{item_id}"),
         ("POST", "/v1/items:batch"),
         ("GET", "/v1/trending"),
+        ("GET", "/v1/segments"),
+        ("GET", "/v1/segments/{name}"),
         ("GET", "/v1/models"),
         ("POST", "/v1/models/{version}:activate"),
         ("GET", "/metrics"),

@@ -291,6 +291,27 @@ class TestItems:
         assert client.get("/v1/trending", params={"segment": name}).status_code == 200
 
 
+class TestSegments:
+    def test_every_axis_is_told(self, client: Any) -> None:
+        axes = client.get("/v1/segments").json()["axes"]
+        assert axes
+        for axis in axes:
+            assert sum(one["share"] for one in axis["segments"]) <= 1.0 + 1e-9
+            assert all(one["definition"] for one in axis["segments"])
+            assert set(axis["weights"]) == {"segment_aware"}
+            alone = client.get(f"/v1/segments/{axis['axis']}").json()
+            for one in alone["segments"]:
+                lifts = [item["lift"] for item in one.pop("prefers")]
+                assert lifts == sorted(lifts, reverse=True)
+                assert all(lift > 1.0 for lift in lifts)
+            told = [{**one, "prefers": None} for one in alone["segments"]]
+            assert {**alone, "segments": told} == axis
+
+    def test_an_axis_that_is_not_there(self, client: Any) -> None:
+        response = client.get("/v1/segments/nothing")
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+
+
 class TestModels:
     def test_versions_are_listed_and_activated(self, client: Any) -> None:
         (model,) = client.get("/v1/models").json()["models"]
