@@ -14,7 +14,7 @@ from recsys.state.database import Database
 from recsys.state.frames import attribute_frame, event_frame
 from recsys.state.people import Consent, Person, consent_of
 from recsys.state.profiles import Weights
-from recsys.state.tables import BY_TIME, NEWEST_KEY, PERSONAL, events, memberships, meta, users
+from recsys.state.tables import BY_TIME, NEWEST_KEY, events, memberships, meta, users
 from recsys.vocabulary import Vocabulary
 
 _IDS_A_QUERY = 500
@@ -153,11 +153,11 @@ class HistoryReader:
         return None if value is None else int(value)
 
     def counts(self) -> dict[str, int]:
-        """Count the rows of each table about users, by its name."""
+        """Count the users and their events."""
         with self._database.reading() as connection:
             return {
                 table.name: connection.scalar(select(func.count()).select_from(table)) or 0
-                for table in PERSONAL
+                for table in (users, events)
             }
 
     def _events(self, queries: Sequence[Select[*tuple[object, ...]]]) -> pd.DataFrame:
