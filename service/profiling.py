@@ -14,8 +14,8 @@ from service.served import Served
 
 logger = logging.getLogger("recsys.service")
 
-AT_ONCE: Final = 500
-"""Customers of one batch."""
+AT_ONCE: Final = 200
+"""Customers of one batch: most of what it costs is the same for one."""
 PAUSE_SECONDS: Final = 0.5
 LEASE: Final = "profiling"
 LEASE_MICROSECONDS: Final = 5_000_000
@@ -56,7 +56,7 @@ class Profiler:
     def _work(self) -> None:
         while not self._closing.wait(PAUSE_SECONDS):
             try:
-                while self._is_mine() and self._batch() and not self._closing.is_set():
+                while self._is_mine() and self._timed_batch():
                     pass
             except RecsysError as error:
                 logger.warning("memberships cannot be worked out: %s", error)
@@ -66,6 +66,12 @@ class Profiler:
     def _is_mine(self) -> bool:
         now = time.time_ns() // 1000
         return self._state.hold(LEASE, self._holder, now=now, until=now + LEASE_MICROSECONDS)
+
+    def _timed_batch(self) -> bool:
+        """Work out one batch, and leave the process to its requests for as long; tells the same."""
+        start = time.monotonic()
+        more = self._batch()
+        return more and not self._closing.wait(time.monotonic() - start)
 
     def _batch(self) -> bool:
         """Work out one batch; tells whether there may be more to do."""
