@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -96,7 +96,7 @@ def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
     variant = front.variant(asked.variant)
     known, degraded = front.known(asked.user_id, served, pulse)
     if pulse is not None and known.consent == "full" and (asked.history or asked.session_id):
-        known = front.known_with(asked.user_id, served, pulse, asked.history, asked.session_id)
+        known = front.known_with(known, served, asked.history, asked.session_id)
     if asked.segment:
         known = _said_to_be(known, named(served, asked.segment))
     scorer = known.scorer(served.ranker, variant)
@@ -147,11 +147,9 @@ def named(served: Served, segments: Sequence[str]) -> Named:
 
 def _said_to_be(known: Known, said: Named) -> Known:
     """Put a customer into the segments that are named, on their axes."""
-    memberships = known.customers.memberships
-    user_id = str(memberships.users.ids[0])
-    merged = {**memberships.named(0), **said}
-    changed = from_names(user_id, memberships.axes, merged)
-    return known.described_as(changed)
+    axes = known.customers.memberships.axes
+    memberships = from_names(known.user_id, axes, {**known.segments, **said})
+    return known.seen_as(replace(known.customers, memberships=memberships))
 
 
 def _body(making: _Making, ranking: Ranking, *, explain: bool) -> dict[str, Any]:

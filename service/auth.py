@@ -57,11 +57,6 @@ class Authority:
             self._keys = {key.digest: key for key in self._state.keys.all()}
             self._changes = changes
 
-    @property
-    def has_keys(self) -> bool:
-        """Whether there is any key."""
-        return bool(self._keys)
-
     def admit(self, given: str | None, scope: Scope) -> str:
         """Return the name of a key's holder, empty for anybody; refuse who may not.
 

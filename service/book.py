@@ -15,7 +15,7 @@ from recsys.interactions.own import OwnEvents, own_history
 from recsys.ranking import Customers, Ranker, Variant, describe
 from recsys.ranking.customers import on_engine
 from recsys.ranking.scorer import Scorer
-from recsys.segments import Memberships, Named, from_names
+from recsys.segments import Named, from_names
 from recsys.state import Consent, Pulse, StateStore
 from recsys.types import Indices
 from recsys.vocabulary import Vocabulary
@@ -60,9 +60,13 @@ class Known:
         """Her segments by name."""
         return self.customers.memberships.named(0)
 
-    def described_as(self, memberships: Memberships) -> "Known":
-        """Return her with other memberships; her side of scores is worked out anew."""
-        customers = replace(self.customers, memberships=memberships)
+    @property
+    def user_id(self) -> str:
+        """Who she is."""
+        return str(self.customers.users.ids[0])
+
+    def seen_as(self, customers: Customers) -> "Known":
+        """Return her described otherwise; her side of scores is worked out anew."""
         return Known(customers, self.consent, self.revision, self.version, self.moment)
 
     def scorer(self, ranker: Ranker, variant: Variant) -> Scorer:
@@ -113,15 +117,11 @@ class Book:
                 self._known.popitem(last=False)
         return known
 
-    def read_with(
-        self, user_id: str, served: Served, pulse: Pulse, moment: int, further: OwnEvents
-    ) -> Known:
-        """Read a customer with further events that the state does not hold as hers."""
-        known = self.read(user_id, served, pulse, moment)
-        own = self._state.own_events(user_id, served.ranker.model.items)
-        together = history(user_id, own.and_also(further), served, moment)
-        customers = replace(known.customers, histories=together)
-        return Known(customers, known.consent, known.revision, known.version, known.moment)
+    def extended(self, known: Known, served: Served, further: OwnEvents) -> Known:
+        """Return a customer with further events that the state does not hold as hers."""
+        own = self._state.own_events(known.user_id, served.ranker.model.items)
+        together = history(known.user_id, own.and_also(further), served, known.moment)
+        return known.seen_as(replace(known.customers, histories=together))
 
     def forget(self, user_id: str) -> None:
         """Forget a customer."""

@@ -5,13 +5,13 @@ import time
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from threadpoolctl import threadpool_limits
 
 from recsys.config import RecsysConfig, load_config
 from recsys.errors import RecsysError, StateError
-from recsys.events.schema import EVENT_TYPES
+from recsys.events.schema import EVENT_TYPES, LONGEST_ID
 from recsys.ranking import Variant
 from recsys.state import Pulse, Scope, StateStore
 from service.auth import Authority, without_key
@@ -20,6 +20,7 @@ from service.exposing import ExposureWriter
 from service.intake import Intake
 from service.metrics import Metrics
 from service.profiling import Profiler
+from service.schemas import NO_NUL
 from service.served import Models, Served
 from service.settings import Settings
 
@@ -57,7 +58,7 @@ class Shopfront:
         service = self.config.service
         scopes = without_key(service.anonymous_reads, settings.open)
         self.authority = Authority(self.state, scopes, service.requests_per_second)
-        self.authority.up_to(self.state.pulse("").changes)
+        self.authority.up_to(self.state.pulse().changes)
         self.book = Book(self.state, service.remember)
         known = frozenset(EVENT_TYPES) | frozenset(self.config.interactions.event_weights)
         self.intake = Intake(self.state, known)
@@ -95,57 +96,43 @@ class Shopfront:
             return None
 
     def now(self) -> int:
-        """Return the moment of an answer, microseconds."""
-        return self._now(self.state.pulse("").newest_time)
+        """Return the moment by the service's clock, microseconds."""
+        return self._now(self.models.served, self.state.pulse().newest_time)
+
+    def answered_at(self, served: Served, pulse: Pulse | None) -> int:
+        """Return the moment of an answer, by which rules hold, microseconds."""
+        return self._now(served, _newest(pulse))
 
     def moment(self) -> int:
         """Return the moment customers are described as of, microseconds."""
-        return moment_of(self.models.served, self._latest(self.state.pulse("").newest_time))
+        return self._moment(self.models.served, self.state.pulse())
 
     def known(self, user_id: str, served: Served, pulse: Pulse | None) -> tuple[Known, list[str]]:
         """Return a customer as she is now, and what had to be done without."""
+        moment = self._moment(served, pulse)
         if pulse is None:
-            moment = moment_of(served, self._latest(None))
             last = self.book.last_known(user_id, served)
             return last or self.book.stranger(user_id, served, moment), [STATE]
-        moment = moment_of(served, self._latest(pulse.newest_time))
         found = self.book.remembered(user_id, served, pulse, moment)
         return found or self.book.read(user_id, served, pulse, moment), []
 
     def known_with(
-        self,
-        user_id: str,
-        served: Served,
-        pulse: Pulse,
-        seen: Sequence[str],
-        session_id: str | None,
+        self, known: Known, served: Served, seen: Sequence[str], session_id: str | None
     ) -> Known:
         """Return a customer with items just seen, and what strangers did in her session."""
-        moment = moment_of(served, self._latest(pulse.newest_time))
         items = served.ranker.model.items
-        further = viewed(items.index_of(seen), moment - 1)
+        further = viewed(items.index_of(seen), known.moment - 1)
         if session_id is not None:
-            further = further.and_also(self.state.session_events(user_id, session_id, items))
-        return self.book.read_with(user_id, served, pulse, moment, further)
+            strangers = self.state.session_events(known.user_id, session_id, items)
+            further = further.and_also(strangers)
+        return self.book.extended(known, served, further)
 
     def is_remembered(self, user_id: str, served: Served, pulse: Pulse | None) -> bool:
         """Whether a customer can be answered without reading her history."""
         if pulse is None:
             return True
-        moment = moment_of(served, self._latest(pulse.newest_time))
+        moment = self._moment(served, pulse)
         return self.book.remembered(user_id, served, pulse, moment) is not None
-
-    def answered_at(self, served: Served, pulse: Pulse | None) -> int:
-        """Return the moment by which rules hold, microseconds."""
-        latest = self._latest(None if pulse is None else pulse.newest_time)
-        start = served.published.as_of
-        return start if latest is None else max(start, latest + 1)
-
-    def event_time(self) -> int | None:
-        """Return when what has no time of its own happened; None where there are no times."""
-        if not self.models.served.ranker.model.timed:
-            return None
-        return self._now(self.state.pulse("").newest_time)
 
     def close(self) -> None:
         """Finish what was begun: take in what waits, write down what was served."""
@@ -160,15 +147,18 @@ class Shopfront:
             return time.time_ns() // 1000
         return newest
 
-    def _now(self, newest: int | None) -> int:
-        latest, start = self._latest(newest), self.models.served.published.as_of
+    def _now(self, served: Served, newest: int | None) -> int:
+        latest, start = self._latest(newest), served.published.as_of
         return start if latest is None else max(start, latest + 1)
+
+    def _moment(self, served: Served, pulse: Pulse | None) -> int:
+        return moment_of(served, self._latest(_newest(pulse)))
 
     def _keep_up(self) -> None:
         while not self._closing.wait(BEAT_SECONDS):
             self.models.look()
             try:
-                changes = self.state.pulse("").changes
+                changes = self.state.pulse().changes
                 self.authority.up_to(changes)
                 self.state_trouble = None
             except RecsysError as error:
@@ -183,6 +173,10 @@ class Shopfront:
         self.metrics.model.labels(served.version).set(served.published.as_of / 1e6)
 
 
+def _newest(pulse: Pulse | None) -> int | None:
+    return None if pulse is None else pulse.newest_time
+
+
 def shopfront(request: Request) -> Shopfront:
     """Return the process' shopfront."""
     front: Shopfront = request.app.state.shopfront
@@ -190,6 +184,7 @@ def shopfront(request: Request) -> Shopfront:
 
 
 Front = Annotated[Shopfront, Depends(shopfront)]
+PathId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL)]
 
 _header = APIKeyHeader(name="X-API-Key", auto_error=False)
 _bearer = HTTPBearer(auto_error=False)

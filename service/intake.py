@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
 
-import pandas as pd
-
 from recsys.errors import RecsysError, StateError
 from recsys.events.requests import Judge, Refused
 from recsys.state import StateStore, Taken
@@ -161,7 +159,7 @@ class Intake:
 
     def _taken_in(self, some: Sequence[_Waiting]) -> list[Receipt]:
         judged = self._judge.judge([one.rows for one in some], end=max(one.end for one in some))
-        outcomes = self._state.take_in(_typed(judged.events)).tolist()
+        outcomes = self._state.take_in(judged.events).tolist()
         counts: Counter[tuple[int, int]] = Counter()
         refusals: list[list[Refusal]] = [[] for _ in some]
         for (number, place), outcome in zip(judged.events.index, outcomes, strict=True):
@@ -177,7 +175,3 @@ class Intake:
 
     def _refusal(self, one: Refused) -> Refusal:
         return Refusal(one.place, one.reason, self._judge.remedy(one.reason))
-
-
-def _typed(events: pd.DataFrame) -> pd.DataFrame:
-    return events.astype(dict.fromkeys(("time", "amount", "discount"), "Int64"))

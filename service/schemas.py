@@ -6,7 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from recsys.events.schema import LONGEST_ID
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00]*$")]
+NO_NUL = r"^[^\x00]*$"
+"""Arrays of text cannot keep the character NUL."""
+Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL)]
 Ids = Annotated[list[Id], Field(max_length=1000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID)]
 
@@ -43,7 +45,7 @@ class RecommendationRequest(RecommendationQuery):
     history: Ids = Field([], description="items just seen, besides what is known")
     cart: Ids = Field([], description="items in the cart: the list completes it")
     context: dict[Name, str | int | float | bool | None] = Field(
-        {}, max_length=20, description="where the list is shown; kept with the exposure"
+        {}, max_length=20, description="where the list is shown; not used yet"
     )
 
 

@@ -2,14 +2,15 @@
 
 import logging
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from recsys.bundle import BundleStore
 from recsys.config import RecsysConfig
 from recsys.errors import RecsysError
 from recsys.ranking.published import Published, open_bundle
 from recsys.ranking.ranker import Ranker
-from recsys.state import StateStore
+from recsys.state import Fields, StateStore
 
 logger = logging.getLogger("recsys.service")
 
@@ -24,18 +25,29 @@ class Served:
         The bundle as it was opened.
     ranker
         Ranks its catalogue with what the shop has told of items since.
+    told
+        That: ``item_id`` -> fields.
     changes
-        The count of the state's changes that the catalogue is up to.
+        The count of the state's changes that it is up to.
     """
 
     published: Published
     ranker: Ranker
+    told: Mapping[str, Fields]
     changes: int
 
     @property
     def version(self) -> str:
         """The version of the bundle."""
         return self.published.manifest.version
+
+    def hearing(self, told: Mapping[str, Fields], changes: int) -> "Served":
+        """Return the same with what was told of some items, up to a count of changes."""
+        if not told:
+            return replace(self, changes=changes)
+        everything, ranker = {**self.told, **told}, self.published.ranker
+        catalogue = ranker.model.catalogue.told(everything)
+        return Served(self.published, ranker.offering(catalogue), everything, changes)
 
 
 class Models:
@@ -70,11 +82,12 @@ class Models:
         return self._served
 
     def up_to(self, changes: int) -> Served:
-        """Return the model with every change of items up to a count."""
-        if self._served.changes != changes:
+        """Return the model with every change of items up to a count at least."""
+        if self._served.changes < changes:
             with self._lock:
-                if self._served.changes != changes:
-                    self._served = self._current(self._served.published, changes)
+                served = self._served
+                if served.changes < changes:
+                    self._served = served.hearing(self._told_since(served.changes), changes)
         return self._served
 
     def look(self) -> bool:
@@ -87,6 +100,8 @@ class Models:
         except RecsysError as error:
             self.trouble = str(error)
             return False
+        if active == self._served.version:
+            self.trouble, self._failed = None, None
         if active is None or active in (self._served.version, self._failed):
             return False
         return self._load(active)
@@ -101,33 +116,33 @@ class Models:
         """
         opened = self._opened(version)
         self.store.activate(version)
-        with self._lock:
-            self._served, self.trouble, self._failed = opened, None, None
+        self._swap(opened)
         return opened
 
     def _load(self, version: str) -> bool:
         try:
             opened = self._opened(version)
-        except RecsysError as error:
+        except Exception as error:
+            # Whatever is wrong with it, there is one that can be served.
             self.trouble, self._failed = str(error), version
             logger.error("the active model cannot be served: %s", error)
             return False
-        with self._lock:
-            self._served, self.trouble, self._failed = opened, None, None
+        self._swap(opened)
         logger.info("serving model %s", version)
         return True
+
+    def _swap(self, opened: Served) -> None:
+        with self._lock:
+            self._served, self.trouble, self._failed = opened, None, None
 
     def _opened(self, version: str | None) -> Served:
         published = open_bundle(self.store.load(version))
         for variant in self._variants.values():
             published.ranker.check(variant)
-        return self._current(published, None)
+        # The count first: what is told meanwhile is told again rather than missed.
+        changes = self._state.pulse().changes
+        plain = Served(published, published.ranker, {}, 0)
+        return plain.hearing(self._told_since(0), changes)
 
-    def _current(self, published: Published, changes: int | None) -> Served:
-        """Put what is told of items into a catalogue."""
-        told = self._state.items.since(0).items
-        ranker = published.ranker
-        if told:
-            ranker = ranker.offering(ranker.model.catalogue.told(told))
-        count = self._state.pulse("").changes if changes is None else changes
-        return Served(published, ranker, count)
+    def _told_since(self, changes: int) -> Mapping[str, Fields]:
+        return self._state.items.since(changes)

@@ -1,7 +1,6 @@
 """``recsys keys``: create, list and revoke the API keys of the service."""
 
 import time
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -71,11 +70,9 @@ def revoke(name: Name, config_path: ConfigPath = DEFAULT_CONFIG) -> None:
 
 
 def _told(key: Key) -> dict[str, str | None]:
-    end = None if key.expires_at is None else format_time(key.expires_at)
-    created = datetime.fromtimestamp(key.created_at // 1_000_000, UTC)
     return {
         "name": key.name,
         "scope": key.scope,
-        "created_at": created.isoformat().replace("+00:00", "Z"),
-        "expires_at": end,
+        "created_at": format_time(key.created_at),
+        "expires_at": None if key.expires_at is None else format_time(key.expires_at),
     }

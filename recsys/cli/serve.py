@@ -53,7 +53,7 @@ def serve(
     for variant in config.every_variant().values():
         ranker.check(variant)
     state = state_of(config)
-    state.ping_or_upgrade()
+    state.upgrade()
     has_keys = bool(state.keys.all())
     state.close()
     os.environ["RECSYS_CONFIG"] = str(config_path.resolve())

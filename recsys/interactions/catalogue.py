@@ -62,7 +62,8 @@ class Catalogue:
         ]
         available = self.available.copy()
         for place, fields in known:
-            available[place] = fields.get(AVAILABLE, available[place]) is not False
+            if AVAILABLE in fields:
+                available[place] = fields[AVAILABLE] is not False
         columns = {name: _changed(name, texts, known) for name, texts in self.columns.items()}
         return Catalogue(self.items, available, columns)
 

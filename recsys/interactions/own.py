@@ -49,12 +49,6 @@ class OwnEvents(NamedTuple):
     quantities: Floats
     ratings: Floats
 
-    @classmethod
-    def none(cls) -> "OwnEvents":
-        """Return no events."""
-        whole = np.zeros(0, dtype=np.int64)
-        return cls(whole, np.zeros(0, dtype=object), whole, np.zeros(0), np.zeros(0))
-
     def and_also(self, others: "OwnEvents") -> "OwnEvents":
         """Return these events and others."""
         return OwnEvents(

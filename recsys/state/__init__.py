@@ -3,6 +3,7 @@
 from recsys.state.changes import Pulse
 from recsys.state.events import Taken
 from recsys.state.exposures import Exposure
+from recsys.state.items import Fields
 from recsys.state.keys import SCOPES, Key, Scope, digest_of_key
 from recsys.state.people import CONSENTS, Consent, Person, Receipt
 from recsys.state.profiles import Profile
@@ -14,6 +15,7 @@ __all__ = [
     "SCOPES",
     "Consent",
     "Exposure",
+    "Fields",
     "HistoryReader",
     "Key",
     "Person",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, select
 
@@ -15,13 +15,6 @@ from recsys.state.tables import items
 
 Fields: TypeAlias = Mapping[str, Any]
 """Column of the item -> value."""
-
-
-class Changed(NamedTuple):
-    """Items that changed, and up to which change of the state."""
-
-    items: dict[str, dict[str, Any]]
-    revision: int
 
 
 class Items:
@@ -59,13 +52,11 @@ class Items:
                 connection.execute(self._database.put(items), rows)
         return revision
 
-    def since(self, revision: int) -> Changed:
-        """Return the items that changed after a revision, with all that is told of each."""
-        query = select(items).where(items.c.revision > revision).order_by(items.c.revision)
+    def since(self, changes: int) -> dict[str, Fields]:
+        """Return the items told of after a count of changes, with all that is told of each."""
+        query = select(items).where(items.c.revision > changes).order_by(items.c.revision)
         with self._database.reading() as connection:
-            rows = connection.execute(query).all()
-        newest = max((row.revision for row in rows), default=revision)
-        return Changed({row.item_id: json.loads(row.fields) for row in rows}, newest)
+            return {row.item_id: json.loads(row.fields) for row in connection.execute(query)}
 
     def of(self, item_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return what is told of some items."""

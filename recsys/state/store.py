@@ -139,8 +139,8 @@ class StateStore(HistoryReader):
         with self._database.writing() as connection:
             return people.link(self._database, connection, kind, alias, user_id)
 
-    def pulse(self, user_id: str) -> Pulse:
-        """Tell, in one small query, whether what is remembered of a user still holds."""
+    def pulse(self, user_id: str = "") -> Pulse:
+        """Tell, in one small query, whether what is remembered still holds, of a user or at all."""
         return pulse(self._database, user_id)
 
     def hold(self, lease: str, holder: str, *, now: int, until: int) -> bool:
@@ -171,7 +171,7 @@ class StateStore(HistoryReader):
         self._database.settle()
         return receipt
 
-    def ping_or_upgrade(self) -> None:
+    def upgrade(self) -> None:
         """Raise `StateError` unless there is a state; one of an older version is brought on."""
         self._database.upgrade()
 

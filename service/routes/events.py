@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.concurrency import run_in_threadpool
 
 from recsys.errors import StateError
+from recsys.events.schema import TIMESTAMP
 from service.dependencies import WRITE, Front
 from service.schemas import EventsAnswer, EventsRequest, RejectedEvent
 
@@ -20,8 +20,10 @@ async def take_in(front: Front, body: EventsRequest) -> EventsAnswer:
     """Take events in; they are durable once this answers."""
     if front.state_trouble is not None:
         raise StateError(front.state_trouble)
-    happened = await run_in_threadpool(front.event_time)
-    rows = [_timed(row, happened) for row in body.events]
+    rows = body.events
+    if front.models.served.ranker.model.timed and any(map(_lacks_time, rows)):
+        happened = str(front.now())
+        rows = [{**row, TIMESTAMP: happened} if _lacks_time(row) else row for row in rows]
     done = front.intake.submit(rows, now=time.time_ns() // 1000)
     receipt = await asyncio.wrap_future(done)
     for outcome, number in (
@@ -40,8 +42,6 @@ async def take_in(front: Front, body: EventsRequest) -> EventsAnswer:
     )
 
 
-def _timed(row: Any, happened: int | None) -> Any:
-    """Let an event without a time of its own have happened now, by the service's clock."""
-    if happened is None or not isinstance(row, Mapping) or row.get("timestamp") is not None:
-        return row
-    return {**row, "timestamp": str(happened)}
+def _lacks_time(row: Any) -> bool:
+    """Tell whether an event has no time of its own: then it happened now, by our clock."""
+    return isinstance(row, Mapping) and row.get(TIMESTAMP) is None

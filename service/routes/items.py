@@ -2,16 +2,16 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import TypeAdapter, ValidationError
 
 from recsys.errors import NotFoundError
-from recsys.events.schema import ITEM_ID, LONGEST_ID
+from recsys.events.schema import ITEM_ID
 from recsys.ranking import Request
 from recsys.segments import columns_of
 from recsys.types import Floats, Indices
 from service.answers import named
-from service.dependencies import READ, WRITE, Front, Shopfront
+from service.dependencies import READ, WRITE, Front, PathId, Shopfront
 from service.errors import told
 from service.schemas import (
     Id,
@@ -28,7 +28,6 @@ from service.served import Served
 
 router = APIRouter(prefix="/v1", tags=["items"])
 
-ItemId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00]*$")]
 PUBLIC = "public, max-age=60"
 """What goes with an item changes with the model, not with who asks: a CDN may keep it."""
 _ID = TypeAdapter(Id)
@@ -36,7 +35,7 @@ _ID = TypeAdapter(Id)
 
 @router.get("/items/{item_id:path}/similar", dependencies=[READ])
 def similar(
-    front: Front, response: Response, item_id: ItemId, query: Annotated[RelatedQuery, Query()]
+    front: Front, response: Response, item_id: PathId, query: Annotated[RelatedQuery, Query()]
 ) -> RelatedItems:
     """Return the items most like one."""
     served, item = _found(front, item_id)
@@ -48,7 +47,7 @@ def similar(
 
 @router.get("/items/{item_id:path}/bought-together", dependencies=[READ])
 def bought_together(
-    front: Front, response: Response, item_id: ItemId, query: Annotated[RelatedQuery, Query()]
+    front: Front, response: Response, item_id: PathId, query: Annotated[RelatedQuery, Query()]
 ) -> RelatedItems:
     """Return what is bought together with an item."""
     served, item = _found(front, item_id)
@@ -93,7 +92,7 @@ def put_many(front: Front, body: ItemsRequest) -> ItemsAnswer:
 
 
 @router.put("/items/{item_id:path}", dependencies=[WRITE])
-def put(front: Front, item_id: ItemId, body: ItemFields) -> ItemsAnswer:
+def put(front: Front, item_id: PathId, body: ItemFields) -> ItemsAnswer:
     """Tell of an item; in force with the next answer."""
     front.state.items.put({item_id: body.model_dump(exclude_unset=True)})
     return ItemsAnswer(accepted=1, rejected=[])

@@ -3,17 +3,16 @@
 import hashlib
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from pydantic_core import to_json
 
 from recsys.errors import RecsysError
-from recsys.events.schema import LONGEST_ID
 from recsys.state import Pulse
 from service.answers import Answered, Asked, answer
-from service.dependencies import READ, Front, Shopfront
+from service.dependencies import READ, Front, PathId, Shopfront
 from service.errors import code_of, told
 from service.schemas import (
     BatchAnswer,
@@ -25,7 +24,6 @@ from service.schemas import (
 
 router = APIRouter(prefix="/v1", tags=["recommendations"], dependencies=[READ])
 
-UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00]*$")]
 Tag = Annotated[str | None, Header(alias="If-None-Match", include_in_schema=False)]
 REPEATABLE = frozenset(("category", "exclude_items", "segment"))
 
@@ -68,7 +66,7 @@ PRIVATE = {"Cache-Control": "private, no-cache"}
     response_model=Recommendations,
     openapi_extra={"parameters": QUERY_PARAMETERS},
 )
-async def recommend(front: Front, user_id: UserId, query: Asking, tag: Tag = None) -> Response:
+async def recommend(front: Front, user_id: PathId, query: Asking, tag: Tag = None) -> Response:
     """Rank for a user; an unknown one gets a labelled list, never a 404."""
     return _sent(front, await _answered(front, Asked(user_id, **dict(query))), tag)
 

@@ -1,14 +1,12 @@
 """``/v1/users``: what the shop tells of users, and how they leave."""
 
 import time
-from datetime import UTC, datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from recsys.errors import ConfigError
-from recsys.events.schema import LONGEST_ID
-from service.dependencies import ADMIN, READ, WRITE, Front
+from recsys.events.times import format_time
+from service.dependencies import ADMIN, READ, WRITE, Front, PathId
 from service.schemas import (
     ErasedAnswer,
     LinkAnswer,
@@ -21,7 +19,6 @@ from service.schemas import (
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 
-UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00]*$")]
 AGGREGATES = (
     "what items are like was learnt from many users at once; it is free of this one after the next "
     "training"
@@ -30,7 +27,7 @@ AGGREGATES = (
 
 # Before the plain ones: an id may hold a slash, and the rest of the path too.
 @router.get("/{user_id:path}/segments", dependencies=[READ])
-def segments(front: Front, user_id: UserId) -> UserSegments:
+def segments(front: Front, user_id: PathId) -> UserSegments:
     """Tell which segments a user is in."""
     pulse = front.state.pulse(user_id)
     served = front.models.up_to(pulse.changes)
@@ -47,7 +44,7 @@ def segments(front: Front, user_id: UserId) -> UserSegments:
 
 
 @router.post("/{user_id:path}:link", dependencies=[WRITE])
-def link(front: Front, user_id: UserId, body: LinkRequest) -> LinkAnswer:
+def link(front: Front, user_id: PathId, body: LinkRequest) -> LinkAnswer:
     """Put down to a user what she did before she was known."""
     if (body.visitor_id is None) == (body.session_id is None):
         raise ConfigError("a link names either visitor_id or session_id")
@@ -57,28 +54,27 @@ def link(front: Front, user_id: UserId, body: LinkRequest) -> LinkAnswer:
 
 
 @router.put("/{user_id:path}", dependencies=[WRITE])
-def put(front: Front, user_id: UserId, body: UserRequest) -> UserAnswer:
+def put(front: Front, user_id: PathId, body: UserRequest) -> UserAnswer:
     """Tell of a user: her attributes, and what she agreed to."""
     front.state.put_person(user_id, attributes=body.attributes, consent=body.consent)
     return _told(front, user_id)
 
 
 @router.get("/{user_id:path}", dependencies=[READ])
-def get(front: Front, user_id: UserId) -> UserAnswer:
+def get(front: Front, user_id: PathId) -> UserAnswer:
     """Return what was told of a user; of one who is not known, that nothing was."""
     return _told(front, user_id)
 
 
 @router.delete("/{user_id:path}", dependencies=[ADMIN])
-def erase(front: Front, user_id: UserId) -> ErasedAnswer:
+def erase(front: Front, user_id: PathId) -> ErasedAnswer:
     """Erase a user everywhere, for good."""
     front.book.forget(user_id)
     receipt = front.state.erase(user_id, erased_at=time.time_ns() // 1000)
     front.book.forget(user_id)
-    erased_at = datetime.fromtimestamp(receipt.erased_at / 1e6, UTC)
     return ErasedAnswer(
         digest=receipt.digest,
-        erased_at=erased_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        erased_at=format_time(receipt.erased_at),
         rows=receipt.rows,
         note=AGGREGATES,
     )

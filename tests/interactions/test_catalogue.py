@@ -79,3 +79,18 @@ def test_all_or_nothing_is_held_out(users: float, items: float, hidden: int) -> 
     assert len(held) == hidden
     assert hidden == 0 or held.equals(pairs)
     assert hold_out(pairs[:0], seed=1, users=users, items=items).empty
+
+
+def test_what_is_told_of_an_item_changes_that_and_nothing_else() -> None:
+    file = pd.DataFrame(
+        {"available": [False, True, True], "brand": ["x", "y", "z"]}, index=["a", "b", "c"]
+    )
+    catalogue = build_catalogue(file, [], ["brand"])
+    told = {"a": {"price": 2}, "b": {"available": False}, "c": {"brand": "longer"}, "new": {}}
+    changed = catalogue.told(told)
+    # A price does not bring back what was sold out.
+    assert changed.available.tolist() == [False, False, True]
+    assert changed.columns["brand"].tolist() == ["x", "y", "longer"]
+    assert changed.items is catalogue.items
+    assert catalogue.available.tolist() == [False, True, True]
+    assert catalogue.columns["brand"].tolist() == ["x", "y", "z"]

@@ -264,6 +264,12 @@ class TestItems:
         client.request("PUT", f"/v1/items/{first}", json={"available": True})
         assert ids(listed(client, KNOWN))[0] == first
 
+    def test_a_price_does_not_bring_back_what_is_sold_out(self, client: Any) -> None:
+        first = ids(listed(client, KNOWN))[0]
+        client.request("PUT", f"/v1/items/{first}", json={"available": False})
+        client.request("PUT", f"/v1/items/{first}", json={"price": 2.0})
+        assert first not in ids(listed(client, KNOWN, limit=1000))
+
     def test_many_items_each_by_itself(self, client: Any) -> None:
         items = [{"item_id": "00100", "price": 2.5}, {"item_id": ""}, {"price": 1}, {"item_id": 7}]
         answer = client.request("POST", "/v1/items:batch", json={"items": items}).json()
@@ -330,6 +336,8 @@ class TestModels:
         eventually(lambda: ready()["status"] == "degraded")
         assert "20990101-broken" in ready()["reason"]
         assert listed(client, KNOWN)["model_version"] == version
+        (own_shop / "store" / "active.json").write_text(f'{{"current": "{version}"}}')
+        eventually(lambda: ready()["status"] == "ok")
 
 
 class TestKeys:

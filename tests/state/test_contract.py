@@ -1,9 +1,8 @@
 """What every implementation of the state promises; `conftest.BACKENDS` names them."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,13 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import text
 
 from recsys.errors import DataError, StateError
 from recsys.state import StateStore
 from recsys.state.tables import metadata
+
+from .back_door import connected
 
 COLUMNS = [
     *("user_id", "item_id", "event", "time", "quantity", "amount", "discount", "currency"),
@@ -54,17 +55,6 @@ def framed(*events: dict[str, Any]) -> pd.DataFrame:
 def history(user_id: str, n_events: int, *, first: int = 0) -> pd.DataFrame:
     numbers = range(first, first + n_events)
     return framed(*(event(user_id, f"e{i:06}", item_id=f"i{i % 7}", time=i) for i in numbers))
-
-
-@contextmanager
-def connected(url: str) -> Iterator[Connection]:
-    """Goes in by the back door."""
-    engine = create_engine(url)
-    try:
-        with engine.begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()
 
 
 events_of_few = st.builds(
