@@ -24,9 +24,6 @@ from service.served import Served
 VIEW: Final = "view"
 STRANGER: Final = ""
 """An id that nobody has."""
-STEP: Final = 3_600_000_000
-"""Microseconds: the moment that customers are described as of moves on by whole hours, so that
-one event does not make everybody be described again."""
 
 
 @dataclass(frozen=True)
@@ -196,22 +193,3 @@ def viewed(items: Indices, time: int) -> OwnEvents:
     kinds = np.full(n, VIEW, dtype=object)
     unknown = np.full(n, np.nan)
     return OwnEvents(items, kinds, np.full(n, time), unknown, unknown)
-
-
-def moment_of(served: Served, latest: int | None) -> int:
-    """Return the moment customers are described as of.
-
-    It is that of training while nothing newer has happened; from then on it moves by whole hours,
-    always to the end of the one in which something happened.
-
-    Parameters
-    ----------
-    served
-        The model.
-    latest
-        The newest event's time, or the clock's; microseconds.
-    """
-    start = served.published.as_of
-    if latest is None or latest < start:
-        return start
-    return start + -(-(latest + 1 - start) // STEP) * STEP

@@ -1,8 +1,7 @@
 """What routes are given: one `Shopfront` for each process, made at its start."""
 
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Final
 
 from fastapi import Depends, Path, Request
@@ -15,10 +14,11 @@ from recsys.events.schema import EVENT_TYPES, LONGEST_ID
 from recsys.ranking import Variant
 from recsys.state import Pulse, Scope, StateStore
 from service.auth import Authority, without_key
-from service.book import Book, Known, moment_of, viewed
+from service.book import Book, Known, viewed
 from service.exposing import ExposureWriter
 from service.intake import Intake
 from service.metrics import Metrics
+from service.moments import Moments
 from service.profiling import Profiler
 from service.schemas import NO_NUL
 from service.served import Models, Served
@@ -51,7 +51,7 @@ class Shopfront:
         threadpool_limits(1, "blas")
         self.config: RecsysConfig = load_config(settings.config_path)
         self.metrics = metrics or Metrics()
-        self._clock = settings.clock
+        self._moments = Moments(settings.clock)
         self.state = StateStore(self.config.state.url)
         self.models = Models(self.config, self.state)
         self.variants = self.config.every_variant()
@@ -63,11 +63,12 @@ class Shopfront:
         known = frozenset(EVENT_TYPES) | frozenset(self.config.interactions.event_weights)
         self.intake = Intake(self.state, known)
         self.exposures = ExposureWriter(self.state)
-        self.profiler = Profiler(self.state, lambda: self.models.served, self.moment)
         self.state_trouble: str | None = None
         self._closing = threading.Event()
-        self._beat = threading.Thread(target=self._keep_up, name="beat", daemon=True)
-        self._beat.start()
+        self._beside = [self._begin(self._keep_up)]
+        if settings.profiling:
+            profiler = Profiler(self.state, self.models, self._moments)
+            self._beside.append(self._begin(profiler.work, self._closing))
 
     def variant(self, name: str | None) -> Variant:
         """Return a variant by name; the default one without.
@@ -97,19 +98,15 @@ class Shopfront:
 
     def now(self) -> int:
         """Return the moment by the service's clock, microseconds."""
-        return self._now(self.models.served, self.state.pulse().newest_time)
+        return self._moments.answered_at(self.models.served, self.state.pulse().newest_time)
 
     def answered_at(self, served: Served, pulse: Pulse | None) -> int:
         """Return the moment of an answer, by which rules hold, microseconds."""
-        return self._now(served, _newest(pulse))
-
-    def moment(self) -> int:
-        """Return the moment customers are described as of, microseconds."""
-        return self._moment(self.models.served, self.state.pulse())
+        return self._moments.answered_at(served, _newest(pulse))
 
     def known(self, user_id: str, served: Served, pulse: Pulse | None) -> tuple[Known, list[str]]:
         """Return a customer as she is now, and what had to be done without."""
-        moment = self._moment(served, pulse)
+        moment = self._described_at(served, pulse)
         if pulse is None:
             last = self.book.last_known(user_id, served)
             return last or self.book.stranger(user_id, served, moment), [STATE]
@@ -131,28 +128,26 @@ class Shopfront:
         """Whether a customer can be answered without reading her history."""
         if pulse is None:
             return True
-        moment = self._moment(served, pulse)
+        moment = self._described_at(served, pulse)
         return self.book.remembered(user_id, served, pulse, moment) is not None
 
     def close(self) -> None:
         """Finish what was begun: take in what waits, write down what was served."""
         self._closing.set()
-        self._beat.join()
-        for part in (self.intake, self.exposures, self.profiler):
-            part.close()
+        for thread in self._beside:
+            thread.join()
+        self.intake.close()
+        self.exposures.close()
         self.state.close()
 
-    def _latest(self, newest: int | None) -> int | None:
-        if self._clock == "now" and self.models.served.ranker.model.timed:
-            return time.time_ns() // 1000
-        return newest
+    def _described_at(self, served: Served, pulse: Pulse | None) -> int:
+        return self._moments.described_at(served, _newest(pulse))
 
-    def _now(self, served: Served, newest: int | None) -> int:
-        latest, start = self._latest(newest), served.published.as_of
-        return start if latest is None else max(start, latest + 1)
-
-    def _moment(self, served: Served, pulse: Pulse | None) -> int:
-        return moment_of(served, self._latest(_newest(pulse)))
+    @staticmethod
+    def _begin(work: Callable[..., None], *given: threading.Event) -> threading.Thread:
+        thread = threading.Thread(target=work, args=given, daemon=True)
+        thread.start()
+        return thread
 
     def _keep_up(self) -> None:
         while not self._closing.wait(BEAT_SECONDS):

@@ -4,13 +4,14 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from recsys.errors import RecsysError
 from recsys.state import Profile, StateStore
 from service.book import described
-from service.served import Served
+from service.moments import Moments
+from service.served import Models, Served
 
 logger = logging.getLogger("recsys.service")
 
@@ -25,38 +26,29 @@ DAY: Final = 86_400_000_000
 
 
 class Profiler:
-    """Keeps the memberships of a state up to date, by a thread of its own.
+    """Keeps the memberships of a state up to date.
 
     Parameters
     ----------
     state
         Where users are.
-    served
-        Returns the model that is served.
-    moment
-        Returns the moment customers are described as of, microseconds.
+    models
+        The model that is served.
+    moments
+        Tells the moment customers are described as of.
     """
 
-    def __init__(
-        self, state: StateStore, served: Callable[[], Served], moment: Callable[[], int]
-    ) -> None:
-        self._state, self._served, self._moment = state, served, moment
+    def __init__(self, state: StateStore, models: Models, moments: Moments) -> None:
+        self._state, self._models, self._moments = state, models, moments
         self._holder = uuid.uuid4().hex
-        self._closing = threading.Event()
         self._done: tuple[str, int] | None = None
         self._cursor: str | None = None
-        self._thread = threading.Thread(target=self._work, name="profiling", daemon=True)
-        self._thread.start()
 
-    def close(self) -> None:
-        """Finish the batch at hand, and nothing more."""
-        self._closing.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while not self._closing.wait(PAUSE_SECONDS):
+    def work(self, closing: threading.Event) -> None:
+        """Do so until it is told to close: then it finishes the batch at hand, and nothing more."""
+        while not closing.wait(PAUSE_SECONDS):
             try:
-                while self._is_mine() and self._timed_batch():
+                while self._is_mine() and self._timed_batch(closing):
                     pass
             except RecsysError as error:
                 logger.warning("memberships cannot be worked out: %s", error)
@@ -67,11 +59,11 @@ class Profiler:
         now = time.time_ns() // 1000
         return self._state.hold(LEASE, self._holder, now=now, until=now + LEASE_MICROSECONDS)
 
-    def _timed_batch(self) -> bool:
-        """Work out one batch, and leave the process to its requests for as long; tells the same."""
+    def _timed_batch(self, closing: threading.Event) -> bool:
+        """Work out one batch, and leave the machine to requests for as long; tells the same."""
         start = time.monotonic()
         more = self._batch()
-        return more and not self._closing.wait(time.monotonic() - start)
+        return more and not closing.wait(time.monotonic() - start)
 
     def _batch(self) -> bool:
         """Work out one batch; tells whether there may be more to do."""
@@ -82,7 +74,7 @@ class Profiler:
         return self._go_on_round()
 
     def _profile(self, revisions: Mapping[str, int]) -> None:
-        served, moment = self._served(), self._moment()
+        served, moment = self._now()
         customers = described(self._state, list(revisions), served, moment)
         memberships = customers.memberships
         rows = memberships.users.index_of(revisions).tolist()
@@ -94,7 +86,8 @@ class Profiler:
 
     def _go_on_round(self) -> bool:
         """Go on with everybody, where the model or the day has become another one."""
-        version, moment = self._served().version, self._moment()
+        served, moment = self._now()
+        version = served.version
         if self._cursor is None:
             if self._done == (version, moment // DAY):
                 return False
@@ -107,3 +100,7 @@ class Profiler:
             self._profile(some)
         self._cursor = max(some, default=None)
         return self._cursor is not None
+
+    def _now(self) -> tuple[Served, int]:
+        served = self._models.served
+        return served, self._moments.described_at(served, self._state.pulse().newest_time)

@@ -9,6 +9,7 @@ from recsys.types import Config
 CONFIG_VARIABLE = "RECSYS_CONFIG"
 CLOCK_VARIABLE = "RECSYS_CLOCK"
 OPEN_VARIABLE = "RECSYS_OPEN"
+PROFILING_VARIABLE = "RECSYS_PROFILING"
 
 
 class Settings(Config):
@@ -22,11 +23,15 @@ class Settings(Config):
         ``data``: as of the newest event; ``now``: as of the clock on the wall.
     open
         Whether anybody may do anything without an API key.
+    profiling
+        Whether a process that answers also works memberships out; `recsys serve` gives that to one
+        of its own, see `service.keeper`.
     """
 
     config_path: str
     clock: Literal["data", "now"] = "data"
     open: bool = False
+    profiling: bool = True
 
 
 def settings_from_environment() -> Settings:
@@ -40,10 +45,16 @@ def settings_from_environment() -> Settings:
     clock = os.environ.get(CLOCK_VARIABLE, "data")
     if clock not in ("data", "now"):
         raise ConfigError(f"{CLOCK_VARIABLE}={clock!r} is neither 'data' nor 'now'")
-    path = os.environ.get(CONFIG_VARIABLE, "recsys.toml")
-    is_open = os.environ.get(OPEN_VARIABLE, "0")
-    if is_open not in ("0", "1"):
-        raise ConfigError(f"{OPEN_VARIABLE}={is_open!r} is neither '0' nor '1'")
     return Settings(
-        config_path=path, clock="now" if clock == "now" else "data", open=is_open == "1"
+        config_path=os.environ.get(CONFIG_VARIABLE, "recsys.toml"),
+        clock="now" if clock == "now" else "data",
+        open=_is_on(OPEN_VARIABLE, "0"),
+        profiling=_is_on(PROFILING_VARIABLE, "1"),
     )
+
+
+def _is_on(variable: str, otherwise: str) -> bool:
+    value = os.environ.get(variable, otherwise)
+    if value not in ("0", "1"):
+        raise ConfigError(f"{variable}={value!r} is neither '0' nor '1'")
+    return value == "1"

@@ -1,29 +1,31 @@
 """``recsys serve``: the HTTP service."""
 
-import logging.config
 import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 import uvicorn
 
+from recsys.cli.beside import beside
 from recsys.cli.options import DEFAULT_CONFIG, ConfigPath, read_config, state_of, store_of
 from recsys.cli.output import say
+from recsys.config import RecsysConfig
 from recsys.errors import ConfigError
 from recsys.ranking.published import open_bundle
 
-LOGGING: Final[dict[str, Any]] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "service.traffic.JsonLines"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "loggers": {
-        "recsys": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-    },
-}
-"""One line of JSON for each request and each event of the service."""
+LOGGING: Final = "logging.json"
+"""In the service: one line of JSON for each request and each event."""
+KEEPER: Final = "service.keeper"
+COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
+GRACE_SECONDS: Final = 30
+"""How long requests may still take when the service is told to stop."""
 
 
 class Clock(StrEnum):
@@ -46,9 +48,25 @@ def serve(
     ] = False,
 ) -> None:
     """Answer storefronts over HTTP."""
-    logging.config.dictConfig(LOGGING)
-    config = read_config(config_path)
-    # Find out now, not in a worker, that there is nothing to serve.
+    has_keys = _look(read_config(config_path))
+    os.environ["RECSYS_CONFIG"] = str(config_path.resolve())
+    os.environ["RECSYS_CLOCK"] = clock.value
+    os.environ["RECSYS_OPEN"] = "1" if open_ else "0"
+    os.environ["RECSYS_PROFILING"] = "0"
+    say(f"serving on http://{host}:{port} (documentation at /docs); Ctrl-C stops")
+    if open_:
+        say("note: anybody who can reach this address may write, erase users and activate models")
+    elif not has_keys:
+        say("note: nobody may write yet; make a key: recsys keys create NAME --scope write")
+    with _counts(workers), beside(KEEPER), _stopping_well():
+        _serve(host, port, workers)
+
+
+def _look(config: RecsysConfig) -> bool:
+    """Find out now, not in a worker, that there is nothing to serve; tells whether there are keys.
+
+    The tables of an older version are brought on.
+    """
     ranker = open_bundle(store_of(config).load()).ranker
     for variant in config.every_variant().values():
         ranker.check(variant)
@@ -56,14 +74,10 @@ def serve(
     state.upgrade()
     has_keys = bool(state.keys.all())
     state.close()
-    os.environ["RECSYS_CONFIG"] = str(config_path.resolve())
-    os.environ["RECSYS_CLOCK"] = clock.value
-    os.environ["RECSYS_OPEN"] = "1" if open_ else "0"
-    say(f"serving on http://{host}:{port} (documentation at /docs); Ctrl-C stops")
-    if open_:
-        say("note: anybody who can reach this address may write, erase users and activate models")
-    elif not has_keys:
-        say("note: nobody may write yet; make a key: recsys keys create NAME --scope write")
+    return has_keys
+
+
+def _serve(host: str, port: int, workers: int) -> None:
     try:
         uvicorn.run(
             "service.app:create_app",
@@ -71,8 +85,9 @@ def serve(
             host=host,
             port=port,
             workers=workers,
-            log_config=LOGGING,
+            log_config=str(files("service") / LOGGING),
             access_log=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
     except SystemExit as left:
         # Its exit codes are not ours, and it has said why.
@@ -80,3 +95,35 @@ def serve(
             f"the service did not start on {host}:{port}, see above; "
             "if the port is taken, name another with --port"
         ) from left
+
+
+@contextmanager
+def _counts(workers: int) -> Iterator[None]:
+    """Give several workers a folder in which they add up what they count."""
+    if workers == 1 or COUNTS in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
+        os.environ[COUNTS] = str(Path(folder))
+        yield
+
+
+class _StoppedError(BaseException):
+    """The signal to stop, once the service has done so or before it began."""
+
+
+@contextmanager
+def _stopping_well() -> Iterator[None]:
+    """Make an end that a signal asked for a good one: uvicorn sends it on when it is done."""
+
+    def stop(*_: object) -> None:
+        raise _StoppedError
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        with suppress(_StoppedError):
+            yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
