@@ -1,10 +1,10 @@
 """Why an item is listed, in words for a shopper, with the exact term of the score.
 
 What is said is worked out from the parts that the term is the sum of: of ``als`` the share of each
-item of the history in ``x_u · y_i``, of ``neighbours`` the item with the largest ``w_uj S_ji``, of
-``taste`` the category, of a prior the segment with the largest ``m_ug L_gi``, of ``habit`` the
-customer's own purchases. An item is named only if it is one of her own history, with a part in that
-very term.
+item of the history in ``x_u · y_i``, of ``neighbours`` the item with the largest ``w_uj S_ji`` of
+those that she deals with most (`near_causes`), of ``taste`` the category, of a prior the segment
+with the largest ``m_ug L_gi``, of ``habit`` the customer's own purchases. An item is named only if
+it is one of her own history, with a part in that very term.
 """
 
 import math
@@ -128,6 +128,9 @@ PACED: Final = 3
 """Days with a purchase from which on a customer has a pace of her own for an item."""
 STILL: Final = 3.0
 """After so many gaps without a purchase it is no longer said that she buys an item regularly."""
+FOREMOST: Final = 64
+"""What goes with an item is looked for among so many items that she deals with most: they tell a
+shopper more than what she bought once, and rows of neighbours are long."""
 DIGITS: Final = 9
 """Shares are rounded: what is named must not hang on how a processor adds up."""
 
@@ -199,8 +202,12 @@ class Wording(Config):
 
     def text(self, *keys: str, **values: str) -> str:
         """Return the text of the first of `keys` that has one, filled in."""
-        found = (texts[key] for key in keys for texts in (self.texts, TEXTS) if key in texts)
-        return next(found).format(**values)
+        key = next(key for key in keys if key in self._every_text)
+        return self._every_text[key].format(**values)
+
+    @cached_property
+    def _every_text(self) -> dict[str, str]:
+        return {**TEXTS, **self.texts}
 
     def tells(self, axis: Axis) -> bool:
         """Whether the segments of an axis may be named."""
@@ -289,7 +296,7 @@ def strongest(terms: Mapping[str, Floats], most: int) -> dict[str, Floats]:
     values = np.array([terms[name] for name in names])
     # Of equal ones that with the first name, as reasons are sorted.
     weaker = np.argsort(-values, axis=0, kind="stable")[most:]
-    np.put_along_axis(values, weaker, 0.0, axis=0)
+    values[weaker, np.arange(values.shape[1])] = 0.0
     return dict(zip(names, values, strict=True))
 
 
@@ -328,7 +335,7 @@ class _Teller:
         if signal == ALS:
             return self._factors(items)
         if signal == HABIT:
-            return [self._habit(self._pair(item)) for item in items.tolist()]
+            return [self._habit(pair) for pair in self._pairs_of(items).tolist()]
         if signal == NEIGHBOURS:
             return self._near(items)
         if signal == TASTE:
@@ -337,9 +344,9 @@ class _Teller:
             return self._segments(signal, items)
         return [self.wording.text(signal, signal.partition(":")[0], "other")] * len(items)
 
-    def _pair(self, item: int) -> int:
-        """Return the row of an item of the history."""
-        return int(self.pairs.start + np.searchsorted(self.history, item))
+    def _pairs_of(self, items: Indices) -> Indices:
+        """Return the rows of items of the history."""
+        return np.asarray(self.pairs.start + np.searchsorted(self.history, items))
 
     def _factors(self, items: Indices) -> list[str]:
         user = (self.model, self.customers, self.user_index, self.centre)
@@ -355,7 +362,8 @@ class _Teller:
             return self.wording.text("als:segments" if segments > mean else "als:mean")
         if share < LEAST_SHARE:
             return self.wording.text(ALS)
-        bought = self.customers.histories.visits[self._pair(cause)] > 0
+        (pair,) = self._pairs_of(np.array([cause]))
+        bought = self.customers.histories.visits[pair] > 0
         signal = ALS if bought else "als:seen"
         if cause == item:
             return self.wording.text(f"{signal}:same")
@@ -363,8 +371,7 @@ class _Teller:
 
     def _near(self, items: Indices) -> list[str]:
         weights = history_weights(self.customers.histories.worth[self.pairs])
-        strengths = near_strengths(self.model.neighbours, self.history, items)
-        causes = self.history[(weights[:, np.newaxis] * strengths).argmax(axis=0)]
+        causes = near_causes(self.model.neighbours, self.history, weights, items)
         return [self._named(NEIGHBOURS, cause) for cause in causes.tolist()]
 
     def _taste(self, item: int) -> str:
@@ -373,7 +380,8 @@ class _Teller:
         return self.wording.text("taste:category" if name else TASTE, category=name)
 
     def _named(self, signal: str, item: int) -> str:
-        name = name_of(self.model.catalogue, item) if self.wording.titles else ""
+        named = self.wording.titles and item >= 0
+        name = name_of(self.model.catalogue, item) if named else ""
         return self.wording.text(f"{signal}:item" if name else signal, item=name)
 
     def _segments(self, signal: str, items: Indices) -> list[str]:
@@ -519,11 +527,45 @@ def als_parts(
     stored = (worth != 0.0) & fold_in.supported[items]
     equations = user_equations(model, customers, user_index, centre, root)
     influence = equations.solved(model.columns[shown, model.blocks[ALS]].T.astype(np.float64))
-    own = (equations.factors * np.maximum(equations.signed, 0.0)[:, np.newaxis]) @ influence
+    own = (equations.factors @ influence) * np.maximum(equations.signed, 0.0)[:, np.newaxis]
     membership = customers.memberships.row(user_index)
     moved = fold_in.centre(membership, list(model.segments.values()), centre) - fold_in.mean
     pull = equations.precision @ influence
     return AlsParts(items[stored], own.T, moved @ pull, fold_in.mean @ pull)
+
+
+def near_causes(
+    neighbours: Neighbours, history: Indices, weights: Floats, shown: Indices
+) -> Indices:
+    """Return the item of a history that speaks most for each of some items.
+
+    It is the `j` with the largest ``w_uj S_ji``, looked for among the `FOREMOST` that count most;
+    among the others only where none of those has `i` as a neighbour.
+
+    Parameters
+    ----------
+    neighbours
+        ``S``.
+    history, weights
+        Item indices, ascending, and ``w_uj`` of each.
+    shown
+        Item indices, shape ``(n_shown,)``.
+
+    Returns
+    -------
+    ndarray
+        Item indices, shape ``(n_shown,)``; −1 where nothing speaks.
+    """
+    causes = np.full(len(shown), -1, dtype=np.int64)
+    order = np.argsort(-weights, kind="stable")
+    for some in (np.sort(order[:FOREMOST]), np.sort(order[FOREMOST:])):
+        open_ = np.flatnonzero(causes < 0)
+        if len(some) and len(open_):
+            strengths = near_strengths(neighbours, history[some], shown[open_])
+            parts = weights[some, np.newaxis] * strengths
+            speaking = parts.any(axis=0)
+            causes[open_[speaking]] = history[some[parts.argmax(axis=0)[speaking]]]
+    return causes
 
 
 def near_strengths(neighbours: Neighbours, items: Indices, shown: Indices) -> Floats:

@@ -21,10 +21,12 @@ from recsys.ranking import Customers, Ranker, Ranking, Recipe, Request, make_var
 from recsys.ranking.blend import coordinates, user_vector
 from recsys.ranking.reasons import (
     BEHAVIOUR,
+    FOREMOST,
     TEXTS,
     Wording,
     als_parts,
     name_of,
+    near_causes,
     near_strengths,
     placeholders,
     reasons,
@@ -433,6 +435,25 @@ def test_strengths_are_those_of_the_whole_matrix(seed):
     found = near_strengths(neighbours_of(strengths), items, shown)
     expected = strengths.astype(np.float32)[np.ix_(items, shown)]
     assert found.tolist() == expected.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000))
+def test_a_cause_is_the_largest_part_of_the_foremost_and_else_of_the_others(seed):
+    rng = np.random.default_rng(seed)
+    n = FOREMOST + 40
+    strengths = rng.random((n, n)) * (rng.random((n, n)) < 0.02)
+    history = np.flatnonzero(rng.random(n) < 0.9)
+    weights = rng.permutation(len(history)) + 1.0
+    shown = rng.permutation(n)[:12]
+    parts = weights[:, np.newaxis] * strengths.astype(np.float32)[np.ix_(history, shown)]
+    foremost = weights > len(history) - FOREMOST
+    expected = []
+    for column in parts.T:
+        among = np.where(foremost, column, 0.0) if column[foremost].any() else column
+        expected.append(history[among.argmax()] if among.any() else -1)
+    found = near_causes(neighbours_of(strengths), history, weights, shown)
+    assert found.tolist() == expected
 
 
 # Names of items
