@@ -36,8 +36,8 @@ class Known:
         She alone.
     consent
         What she agreed to.
-    revision, version, moment
-        Of the state, the model, and the time she was described at.
+    revision, version, moment, n_items
+        Of the state, the model, the time she was described at, and the items there were.
     """
 
     customers: Customers
@@ -45,12 +45,13 @@ class Known:
     revision: int
     version: str
     moment: int
+    n_items: int
     _scorers: dict[str, tuple[Ranker, Scorer]] = field(default_factory=dict)
 
     def holds(self, served: Served, pulse: Pulse, moment: int) -> bool:
         """Whether nothing has changed about her since."""
-        now = (pulse.revision, served.version, moment)
-        return (self.revision, self.version, self.moment) == now
+        now = (pulse.revision, served.version, moment, len(served.ranker.model.items))
+        return (self.revision, self.version, self.moment, self.n_items) == now
 
     @cached_property
     def segments(self) -> Named:
@@ -64,7 +65,7 @@ class Known:
 
     def seen_as(self, customers: Customers) -> "Known":
         """Return her described otherwise; her side of scores is worked out anew."""
-        return Known(customers, self.consent, self.revision, self.version, self.moment)
+        return replace(self, customers=customers, _scorers={})
 
     def scorer(self, ranker: Ranker, variant: Variant) -> Scorer:
         """Return her side of the score, worked out once for each variant and catalogue."""
@@ -106,7 +107,8 @@ class Book:
         customers = self._described(user_id, served, pulse, moment)
         if pulse.consent == "segment_only":
             customers = customers.by_segments_alone()
-        known = Known(customers, pulse.consent, pulse.revision, served.version, moment)
+        n_items = len(served.ranker.model.items)
+        known = Known(customers, pulse.consent, pulse.revision, served.version, moment, n_items)
         with self._lock:
             self._known[user_id] = known
             self._known.move_to_end(user_id)
@@ -141,7 +143,7 @@ class Book:
         customers = Customers(
             replace(unknown.histories, users=users), replace(unknown.memberships, users=users)
         )
-        return Known(customers, "none", 0, served.version, moment)
+        return Known(customers, "none", 0, served.version, moment, len(served.ranker.model.items))
 
     def _described(self, user_id: str, served: Served, pulse: Pulse, moment: int) -> Customers:
         if pulse.consent == "none" or not pulse.revision:

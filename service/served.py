@@ -21,19 +21,16 @@ class Served:
 
     Attributes
     ----------
-    published
+    trained
         The bundle as it was opened.
-    ranker
-        Ranks its catalogue with what the shop has told of items since.
-    told
-        That: ``item_id`` -> fields.
+    published
+        The same with what the shop has told of items since, new ones among them.
     changes
         The count of the state's changes that it is up to.
     """
 
+    trained: Published
     published: Published
-    ranker: Ranker
-    told: Mapping[str, Fields]
     changes: int
 
     @property
@@ -41,13 +38,18 @@ class Served:
         """The version of the bundle."""
         return self.published.manifest.version
 
+    @property
+    def ranker(self) -> Ranker:
+        """Ranks what the shop has by now."""
+        return self.published.ranker
+
     def hearing(self, told: Mapping[str, Fields], changes: int) -> "Served":
-        """Return the same with what was told of some items, up to a count of changes."""
+        """Return the same with all that is told of some items, up to a count of changes."""
         if not told:
             return replace(self, changes=changes)
-        everything, ranker = {**self.told, **told}, self.published.ranker
-        catalogue = ranker.model.catalogue.told(everything)
-        return Served(self.published, ranker.offering(catalogue), everything, changes)
+        before = self.trained.ranker.model.catalogue
+        catalogue = self.ranker.model.catalogue.told(told, before)
+        return Served(self.trained, self.trained.offering(catalogue), changes)
 
 
 class Models:
@@ -141,7 +143,7 @@ class Models:
             published.ranker.check(variant)
         # The count first: what is told meanwhile is told again rather than missed.
         changes = self._state.pulse().changes
-        plain = Served(published, published.ranker, {}, 0)
+        plain = Served(published, published, 0)
         return plain.hearing(self._told_since(0), changes)
 
     def _told_since(self, changes: int) -> Mapping[str, Fields]:

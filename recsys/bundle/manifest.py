@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """The layout of a bundle's folder; a reader refuses every other number."""
 
 LIBRARIES: Final = ("numpy", "scipy", "implicit", "duckdb", "pandas")

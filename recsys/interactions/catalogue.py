@@ -1,6 +1,6 @@
 """What can be recommended: the items file, plus every item seen before ``as_of``."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -46,26 +46,46 @@ class Catalogue:
             self._coded[column] = (codes.astype(np.int64), values)
         return self._coded[column]
 
-    def told(self, changes: Mapping[str, Mapping[str, Any]]) -> "Catalogue":
-        """Return the catalogue with what was told of items since; others stay as they are.
+    def told(
+        self, changes: Mapping[str, Mapping[str, Any]], before: "Catalogue | None" = None
+    ) -> "Catalogue":
+        """Return the catalogue with what was told of some items; the others stay as they are.
+
+        An item that is not in it yet comes behind all others.
 
         Parameters
         ----------
         changes
-            ``item_id`` -> fields; those that are no column of the catalogue play no part.
+            ``item_id`` -> all that is told of it; fields that are no column play no part.
+        before
+            What holds of an item where nothing is told any more; by default this one.
         """
-        places = self.items.index_of(changes)
-        known = [
-            (place, fields)
-            for place, fields in zip(places.tolist(), changes.values(), strict=True)
-            if place >= 0
-        ]
-        available = self.available.copy()
-        for place, fields in known:
-            if AVAILABLE in fields:
-                available[place] = fields[AVAILABLE] is not False
-        columns = {name: _changed(name, texts, known) for name, texts in self.columns.items()}
-        return Catalogue(self.items, available, columns)
+        items = self.items.followed_by(changes)
+        told = dict(zip(items.index_of(changes).tolist(), changes.values(), strict=True))
+        origin = before or self
+        available = np.append(self.available, np.ones(len(items) - len(self.items), dtype=bool))
+        for place, fields in told.items():
+            known = place >= len(origin.items) or bool(origin.available[place])
+            available[place] = fields.get(AVAILABLE, known) is not False
+        changed = Catalogue(items, available, {})
+        for name in self.columns:
+            said = {place: origin._said(name, place, fields) for place, fields in told.items()}
+            self._hand_on(name, said, changed)
+        return changed
+
+    def _said(self, column: str, place: int, fields: Mapping[str, Any]) -> str:
+        """Return a text that was told, else the own one."""
+        own = str(self.columns[column][place]) if place < len(self.items) else UNKNOWN
+        return str(fields.get(column, own))
+
+    def _hand_on(self, name: str, said: Mapping[int, str], to: "Catalogue") -> None:
+        """Give a column, with some texts replaced, to a catalogue; as it is where none is new."""
+        texts = self.columns[name]
+        new = {p: text for p, text in said.items() if p >= len(texts) or texts[p] != text}
+        to.columns[name] = _replaced(texts, new, len(to.items)) if new else texts
+        if name in self._coded:
+            codes = self._coded[name]
+            to._coded[name] = _recoded(*codes, new, len(to.items)) if new else codes
 
     @cached_property
     def _coded(self) -> dict[str, tuple[Indices, Ids]]:
@@ -83,16 +103,25 @@ class Catalogue:
         return self.codes(CATEGORY)[0]
 
 
-def _changed(name: str, texts: Ids, known: Sequence[tuple[int, Mapping[str, Any]]]) -> Ids:
-    """Return a column with some of its texts replaced; one nobody spoke of is not copied."""
-    spoken = {place: str(fields[name]) for place, fields in known if name in fields}
-    if not spoken:
-        return texts
-    longest = max(map(len, spoken.values()))
-    changed = texts.astype(f"<U{max(longest, texts.dtype.itemsize // 4)}")
-    for place, text in spoken.items():
-        changed[place] = text
+def _replaced(texts: Ids, new: Mapping[int, str], n_items: int) -> Ids:
+    """Return a column with some texts replaced, and made longer."""
+    longest = max(map(len, new.values()))
+    changed = np.zeros(n_items, dtype=f"<U{max(longest, texts.dtype.itemsize // 4)}")
+    changed[: len(texts)] = texts
+    changed[list(new)] = list(new.values())
     return changed
+
+
+def _recoded(
+    codes: Indices, values: Ids, new: Mapping[int, str], n_items: int
+) -> tuple[Indices, Ids]:
+    """Return the codes of a column that `_replaced` has changed, without sorting all its texts."""
+    every = np.union1d(values, list(new.values()))
+    changed = np.empty(n_items, dtype=np.int64)
+    changed[: len(codes)] = np.searchsorted(every, values)[codes]
+    changed[list(new)] = np.searchsorted(every, list(new.values()))
+    used = np.bincount(changed, minlength=len(every)) > 0
+    return (np.cumsum(used) - 1)[changed], every[used]
 
 
 def build_catalogue(file: pd.DataFrame, seen: Iterable[str], columns: Iterable[str]) -> Catalogue:

@@ -10,11 +10,17 @@ from recsys.interactions import HALF_LIVES, Catalogue, Histories, InteractionsCo
 from recsys.models.als import confidence_slope, factorise
 from recsys.models.config import ModelConfig
 from recsys.models.fold_in import Factorisation, FoldIn, confidence, fit_fold_in
-from recsys.models.groups import with_group_factors
+from recsys.models.groups import group_means, n_groups_of, with_group_factors
 from recsys.models.habit import fit_habit
 from recsys.models.model import POPULARITY, TREND, Model
 from recsys.models.neighbours import fit_neighbours
-from recsys.models.popularity import TREND_HALF_LIFE, Recency, log_popularity, trend
+from recsys.models.popularity import (
+    TREND_HALF_LIFE,
+    Recency,
+    log_popularity,
+    log_popularity_of_new,
+    trend,
+)
 from recsys.models.priors import Prior, Support, fit_prior
 from recsys.segments import Axis, Memberships, Reference, columns_of
 from recsys.segments.axes.combine import PARENTS, CombineConfig
@@ -83,25 +89,30 @@ def fit_model(
     weights = user_items.copy()
     weights.data = confidence(user_items.data, slope)
     fold_in = _fit_fold_in(weights, supported, memberships, config, threads, on_sweep)
-    lifts, kappa = _fit_priors(
-        positive, memberships, Support(supported, groups, config.kappa_scale)
-    )
+    priors = _fit_priors(positive, memberships, Support(supported, groups, config.kappa_scale))
     visits = histories.decayed_visits[:, HALF_LIVES.index(recency.half_life)]
-    popular = log_popularity(histories.items, visits, len(catalogue.items))
+    # The last one is an item that nobody has bought.
+    popular = np.append(
+        log_popularity(histories.items, visits, len(catalogue.items)),
+        log_popularity_of_new(visits, len(catalogue.items)),
+    )
     rising = np.zeros(len(popular))
     if recency.trends:
         recent = histories.decayed_visits[:, HALF_LIVES.index(TREND_HALF_LIFE)]
         rising = trend(histories.items, recent, popular)
+    everyone = np.column_stack([rising, popular])
+    columns, newcomers = _columns(fold_in, groups, priors, everyone)
     return Model(
         catalogue=catalogue,
-        columns=_columns(fold_in, groups, lifts, np.column_stack([rising, popular])),
+        columns=columns,
+        newcomers=newcomers,
         fold_in=fold_in,
         slope=slope,
         habit=fit_habit(*past[:2], groups, HALF_LIVES, past.earlier),
         neighbours=fit_neighbours(positive, supported, config.neighbours, threads=threads),
         axes=memberships.axes,
         reference=reference,
-        kappa=kappa,
+        kappa=priors.kappa,
         popularity_half_life=recency.half_life,
         interactions=interactions,
         config=config,
@@ -130,12 +141,20 @@ def with_memberships(
     supported = model.fold_in.supported
     groups = model.catalogue.groups
     beside = Support(supported, groups, model.config.kappa_scale)
-    lifts, kappa = _fit_priors(histories.positive_items(), memberships, beside)
+    priors = _fit_priors(histories.positive_items(), memberships, beside)
     segments = list(columns_of(memberships.axes).values())
     fold_in = fit_fold_in(factors, supported, memberships.matrix, segments)
-    everyone = slice(model.blocks[TREND].start, model.blocks[POPULARITY].stop)
-    columns = _columns(fold_in, groups, lifts, model.columns[:, everyone].astype(np.float64))
-    return replace(model, columns=columns, fold_in=fold_in, axes=memberships.axes, kappa=kappa)
+    shown = slice(model.blocks[TREND].start, model.blocks[POPULARITY].stop)
+    everyone = np.vstack([model.columns[:, shown], model.newcomers[:1, shown]]).astype(np.float64)
+    columns, newcomers = _columns(fold_in, groups, priors, everyone)
+    return replace(
+        model,
+        columns=columns,
+        newcomers=newcomers,
+        fold_in=fold_in,
+        axes=memberships.axes,
+        kappa=priors.kappa,
+    )
 
 
 def support(positive: UserItems) -> Indices:
@@ -156,29 +175,54 @@ def _fit_fold_in(
     return fit_fold_in(learnt, supported, memberships.matrix, axes)
 
 
-def _fit_priors(
-    positive: UserItems, memberships: Memberships, support: Support
-) -> tuple[Floats, dict[str, float | None]]:
+class _Priors(NamedTuple):
+    """Those of every axis: lifts of items and of groups, a row for each segment, and each κ."""
+
+    lifts: Floats
+    of_groups: Floats
+    kappa: dict[str, float | None]
+
+
+def _fit_priors(positive: UserItems, memberships: Memberships, support: Support) -> _Priors:
     found: dict[str, Prior] = {}
     axes = {axis.name: axis for axis in memberships.axes}
     for name in in_order({name: axis.config for name, axis in axes.items()}):
         parents = _parents(axes, axes[name], found)
         found[name] = fit_prior(positive, memberships.of(name), support, parents)
     lifts = [np.empty((0, positive.shape[1])), *(found[name].lifts for name in axes)]
-    kappa = {name: found[name].kappa for name in axes}
-    return np.vstack(lifts), {name: k if np.isfinite(k) else None for name, k in kappa.items()}
+    n_groups = n_groups_of(support.groups) + 1
+    of_groups = [np.empty((0, n_groups)), *(found[name].of_groups for name in axes)]
+    kappa = {name: k if np.isfinite(k := found[name].kappa) else None for name in axes}
+    return _Priors(np.vstack(lifts), np.vstack(of_groups), kappa)
 
 
-def _parents(axes: Mapping[str, Axis], axis: Axis, found: Mapping[str, Prior]) -> Floats | None:
+def _parents(axes: Mapping[str, Axis], axis: Axis, found: Mapping[str, Prior]) -> Prior | None:
     """Return what the segments of a combined axis are shrunk to: those of its first axis."""
     if not isinstance(axis.config, CombineConfig):
         return None
     first = axis.config.axes[0]
     place = {segment: number for number, segment in enumerate(axes[first].segments)}
     rows = [place[axis.fit.learnt[PARENTS][segment][0]] for segment in axis.segments]
-    return found[first].lifts[rows]
+    parent = found[first]
+    return parent._replace(lifts=parent.lifts[rows], of_groups=parent.of_groups[rows])
 
 
-def _columns(fold_in: FoldIn, groups: Indices, lifts: Floats, everyone: Floats) -> Factors:
-    factors = with_group_factors(fold_in.item_factors, fold_in.supported, groups)
-    return np.hstack([factors, lifts.T, everyone], dtype=np.float32, casting="same_kind")
+def _columns(
+    fold_in: FoldIn, groups: Indices, priors: _Priors, everyone: Floats
+) -> tuple[Factors, Factors]:
+    """Return the item side of the dot product, and that of new items by their group.
+
+    The last row of `everyone` is that of an item which nobody has bought.
+    """
+    factors, supported = fold_in.item_factors, fold_in.supported
+    filled = with_group_factors(factors, supported, groups)
+    means = group_means(factors.astype(np.float64), supported, groups)
+    unseen = np.repeat(everyone[-1:], len(means), axis=0)
+    return (
+        _joined(filled, priors.lifts.T, everyone[:-1]),
+        _joined(means, priors.of_groups.T, unseen),
+    )
+
+
+def _joined(*parts: Factors | Floats) -> Factors:
+    return np.hstack(parts, dtype=np.float32, casting="same_kind")

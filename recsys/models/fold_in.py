@@ -8,7 +8,7 @@ Hu, Koren, Volinsky 2008 with a prior that is neither at zero nor round (Agarwal
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -168,6 +168,10 @@ class FoldIn:
             left = self.gram + precision + (factors.T * (np.abs(signed) - 1.0)) @ factors
             root, _ = linalg.cho_factor(left, lower=True, overwrite_a=True, check_finite=False)
         return Equations(root, factors, signed, precision)
+
+    def beside(self, n: int) -> "FoldIn":
+        """Return the same with `n` further items, which have no factors."""
+        return replace(self, supported=np.append(self.supported, np.zeros(n, dtype=np.bool_)))
 
     def scale(self, vector: Floats) -> float:
         """Return ``s_u = sqrt(xᵀ Cov(Y) x)``, floored: the spread of the user's scores."""

@@ -23,15 +23,20 @@ def group_means(values: Floats, supported: Flags, groups: Indices) -> Floats:
     Returns
     -------
     ndarray
-        Shape ``(n_groups, d)``.
+        Shape ``(n_groups + 1, d)``; the last row is that of a group without any item.
     """
-    n_groups = int(groups.max(initial=-1)) + 1
+    n_groups = n_groups_of(groups) + 1
     sums = np.zeros((n_groups, values.shape[1]))
     np.add.at(sums, groups[supported], values[supported])
     counts = np.bincount(groups[supported], minlength=n_groups).astype(np.float64)
     overall = values[supported].mean(axis=0) if supported.any() else np.zeros(values.shape[1])
     shrunk = sums + GROUP_SHRINKAGE * overall
     return np.asarray(shrunk / (counts + GROUP_SHRINKAGE)[:, np.newaxis])
+
+
+def n_groups_of(groups: Indices) -> int:
+    """Return how many groups there are, by the group of each item."""
+    return int(groups.max(initial=-1)) + 1
 
 
 def with_group_factors(item_factors: Factors, supported: Flags, groups: Indices) -> Factors:

@@ -37,6 +37,7 @@ from recsys.models.evidence import (
     spoken_kinds,
     taken_back,
 )
+from recsys.models.groups import n_groups_of
 from recsys.models.logistic import logistic
 from recsys.types import Flags, Floats, Indices
 
@@ -57,6 +58,22 @@ MOST_PAIRS = 400_000
 """The regression looks at every n-th pair where there are more."""
 
 
+class GroupHabit(NamedTuple):
+    """What an item of which nothing else is known takes from its group.
+
+    The last of each, shape ``(n_groups + 1,)``, is for a group without any item.
+
+    Attributes
+    ----------
+    rate, pace, rebought
+        As of `Habit`.
+    """
+
+    rate: Floats
+    pace: Floats
+    rebought: Flags
+
+
 @dataclass(frozen=True)
 class Habit:
     """What is known of repeat purchases, by item.
@@ -73,6 +90,8 @@ class Habit:
         ``β₀, β``, shape ``(1 + n_features,)``.
     mean
         ``p̄``.
+    groups
+        The same of each group of items.
     evidence
         What contacts with an item tell; by default nothing.
     """
@@ -82,6 +101,7 @@ class Habit:
     rebought: Flags
     coefficients: Floats
     mean: float
+    groups: GroupHabit
     evidence: Evidence = field(default_factory=Evidence)
 
     def terms(self, histories: Histories, pairs: slice = slice(None)) -> Floats:
@@ -160,7 +180,8 @@ def fit_habit(
     again = histories.visits > 1 if bought_next is None else bought_next
     items, label = histories.items[bought], again[bought].astype(np.float64)
     rate, by_group = repeat_rates(items, label, groups)
-    pace = category_paces(histories, groups)
+    paces = category_paces(histories, groups)
+    pace = paces[groups]
     mean = float(np.clip(label.mean(), 1e-4, 0.5)) if len(label) else 0.05
     weights = _fixed_coefficients(mean, half_lives)
     n_own = len(weights)
@@ -170,8 +191,9 @@ def fit_habit(
     evidence = Evidence()
     if histories.contacts is not None:
         evidence = fit_evidence(histories.contacts, histories.visits, bought_next, weights[n_own:])
-    rebought = by_group[groups] > NEVER_AGAIN
-    return Habit(rate, pace, rebought, weights[:n_own], mean, evidence)
+    rebought = by_group > NEVER_AGAIN
+    of_groups = GroupHabit(_relative(by_group, by_group[-1]), paces, rebought)
+    return Habit(rate, pace, rebought[groups], weights[:n_own], mean, of_groups, evidence)
 
 
 def _learn_weights(
@@ -272,6 +294,8 @@ def own_pace(histories: Histories, pairs: slice, category_pace: Floats) -> Float
 def repeat_rates(items: Indices, label: Floats, groups: Indices) -> tuple[Floats, Floats]:
     """Return each item's rate relative to the shop's mean, and each category's absolute rate.
 
+    The last of the categories is one without any item: it has the shop's mean.
+
     Parameters
     ----------
     items
@@ -282,25 +306,32 @@ def repeat_rates(items: Indices, label: Floats, groups: Indices) -> tuple[Floats
         Category of each item.
     """
     overall = float(label.mean()) if len(label) else 0.0
-    n_groups = int(groups.max(initial=-1)) + 1
-    by_group = _shrunk(groups[items], label, np.full(n_groups, overall), CATEGORY_SHRINKAGE)
+    prior = np.full(n_groups_of(groups) + 1, overall)
+    by_group = _shrunk(groups[items], label, prior, CATEGORY_SHRINKAGE)
     by_item = _shrunk(items, label, by_group[groups], RATE_SHRINKAGE)
+    return _relative(by_item, overall), by_group
+
+
+def _relative(rates: Floats, overall: float) -> Floats:
     # Where nothing is ever bought again every item is as likely as the mean: not at all.
-    relative = by_item / overall if overall > 0 else np.ones(len(groups))
-    return np.asarray(np.maximum(relative, 1e-6)), by_group
+    relative = rates / overall if overall > 0 else np.ones(len(rates))
+    return np.asarray(np.maximum(relative, 1e-6))
 
 
 def category_paces(histories: Histories, groups: Indices) -> Floats:
-    """Return the mean days between purchases of an item in each item's category."""
+    """Return the mean days between purchases of an item of each category.
+
+    The last one is a category without any item: it has the shop's mean.
+    """
     repeated = histories.visits > 1
     keys = groups[histories.items[repeated]]
     span = _or_none((histories.since_first - histories.since_last)[repeated])
     intervals = histories.visits[repeated] - 1.0
-    n_groups = int(groups.max(initial=-1)) + 1
+    n_groups = n_groups_of(groups) + 1
     overall = span.sum() / intervals.sum() if intervals.sum() else 1.0
     spans = np.bincount(keys, weights=span, minlength=n_groups) + RATE_SHRINKAGE * overall
     counts = np.bincount(keys, weights=intervals, minlength=n_groups) + RATE_SHRINKAGE
-    return np.asarray(np.maximum(spans / counts, 1e-3)[groups])
+    return np.asarray(np.maximum(spans / counts, 1e-3))
 
 
 def _shrunk(keys: Indices, label: Floats, prior: Floats, strength: float) -> Floats:

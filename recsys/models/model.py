@@ -13,12 +13,18 @@ from recsys.interactions import Catalogue, InteractionsConfig
 from recsys.models.config import ModelConfig
 from recsys.models.evidence import Evidence
 from recsys.models.fold_in import FoldIn
-from recsys.models.habit import Habit
+from recsys.models.habit import GroupHabit, Habit
 from recsys.models.neighbours import Neighbours
+from recsys.models.newcomers import (
+    groups_of_new,
+    longer_habit,
+    longer_neighbours,
+    longer_reference,
+)
 from recsys.models.shelves import Shelves, shelve
 from recsys.models.taste import category_shares
 from recsys.segments import Axis, Reference, columns_of
-from recsys.types import Factors, Floats
+from recsys.types import Factors, Floats, Indices
 from recsys.vocabulary import Vocabulary
 
 ALS = "als"
@@ -44,6 +50,9 @@ class Model:
     columns
         The item side of the dot product: ``[y_i | lifts of each axis | trend_i | log p_i]``,
         float32, shape ``(n_items, d + n_segments + 2)``; see `blocks`.
+    newcomers
+        The row of an item that came after training, by the code of its category, shape
+        ``(n_groups + 1, d + n_segments + 2)``; the last one is for a category without any item.
     fold_in
         Makes a user's vector.
     slope
@@ -64,10 +73,14 @@ class Model:
         What events are worth, and the hyper-parameters.
     timed
         Whether the data had times.
+    further
+        Rows of the items that the catalogue has beyond those of `columns`: they came after
+        training, see `offering`. None: there are none.
     """
 
     catalogue: Catalogue
     columns: Factors
+    newcomers: Factors
     fold_in: FoldIn
     slope: float
     habit: Habit
@@ -79,6 +92,7 @@ class Model:
     interactions: InteractionsConfig
     config: ModelConfig
     timed: bool
+    further: Factors | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -116,9 +130,56 @@ class Model:
         """The items by what they can score at most."""
         return shelve(self.columns, len(self.fold_in.mean))
 
+    def rows(self, items: Indices) -> Factors:
+        """Return the item side of the dot product of some items, shape ``(n, n_columns)``."""
+        if self.further is None:
+            return self.columns.take(items, axis=0)
+        rows = np.empty((len(items), self.columns.shape[1]), dtype=self.columns.dtype)
+        old = items < len(self.columns)
+        rows[old] = self.columns.take(items[old], axis=0)
+        rows[~old] = self.further.take(items[~old] - len(self.columns), axis=0)
+        return rows
+
+    def product(self, queries: Factors) -> Factors:
+        """Return the dot product of one user side, or of several, and every item.
+
+        Shape ``(n_items,)`` or ``(n_users, n_items)``.
+        """
+        products = queries @ self.columns.T
+        if self.further is None:
+            return products
+        return np.concatenate([products, queries @ self.further.T], axis=-1)
+
+    def block(self, signal: str) -> Factors:
+        """Return the columns of a signal for every item, shape ``(n_items, width)``."""
+        columns = self.blocks[signal]
+        if self.further is None:
+            return self.columns[:, columns]
+        return np.concatenate([self.columns[:, columns], self.further[:, columns]])
+
+    def reach(self, query: Factors) -> float:
+        """Return at least ``Σ_c |query_c c_ic|`` of any item."""
+        reach = self.shelves.reach(query)
+        if self.further is not None:
+            reach = max(reach, float((np.abs(self.further) @ np.abs(query)).max()))
+        return reach
+
     def offering(self, catalogue: Catalogue) -> "Model":
-        """Return the model with what is known by now of the same items."""
+        """Return the model with what is known by now of the items, and with new ones behind them.
+
+        A new item is what `newcomers` says of its category.
+        """
         changed = replace(self, catalogue=catalogue)
+        groups = groups_of_new(self.catalogue, catalogue)
+        if len(groups):
+            changed = replace(
+                changed,
+                further=self.newcomers[groups],
+                fold_in=self.fold_in.beside(len(groups)),
+                habit=longer_habit(self.habit, groups),
+                neighbours=longer_neighbours(self.neighbours, len(groups)),
+                reference=longer_reference(self.reference, len(groups)),
+            )
         # They depend on the columns alone, and take their time.
         changed.__dict__["shelves"] = self.shelves
         return changed
@@ -126,7 +187,7 @@ class Model:
     @property
     def log_popularity(self) -> Floats:
         """``log p_i``, shape ``(n_items,)``."""
-        return self.columns[:, self.blocks[POPULARITY]][:, 0].astype(np.float64)
+        return self.block(POPULARITY)[:, 0].astype(np.float64)
 
     @cached_property
     def category_shares(self) -> Floats:
@@ -150,6 +211,7 @@ class Model:
             "item_ids": self.items.ids,
             "item_available": self.catalogue.available,
             "item_columns": self.columns,
+            "newcomer_columns": self.newcomers,
             "item_price_position": self.reference.price_position,
             "item_launched": self.reference.launched,
             "item_supported": self.fold_in.supported,
@@ -163,6 +225,9 @@ class Model:
             "repeat_pace": self.habit.pace,
             "repeat_coefficients": self.habit.coefficients,
             "rebought": self.habit.rebought,
+            "newcomer_repeat_rate": self.habit.groups.rate,
+            "newcomer_repeat_pace": self.habit.groups.pace,
+            "newcomer_rebought": self.habit.groups.rebought,
             "neighbour_starts": self.neighbours.indptr,
             "neighbour_items": self.neighbours.indices,
             "neighbour_values": self.neighbours.data,
@@ -198,6 +263,7 @@ def model_from(arrays: Arrays, learnt: Mapping[str, Any]) -> Model:
     return Model(
         catalogue=Catalogue(items, arrays["item_available"], text),
         columns=arrays["item_columns"],
+        newcomers=arrays["newcomer_columns"],
         fold_in=_fold_in_from(arrays, d),
         slope=float(learnt["slope"]),
         habit=_habit_from(arrays, learnt),
@@ -243,6 +309,11 @@ def _habit_from(arrays: Arrays, learnt: Mapping[str, Any]) -> Habit:
         arrays["rebought"],
         arrays["repeat_coefficients"],
         float(learnt["repeat_mean"]),
+        GroupHabit(
+            arrays["newcomer_repeat_rate"],
+            arrays["newcomer_repeat_pace"],
+            arrays["newcomer_rebought"],
+        ),
         Evidence(**{**learnt["evidence"], "kinds": tuple(learnt["evidence"]["kinds"])}),
     )
 

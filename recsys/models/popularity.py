@@ -44,6 +44,11 @@ def log_popularity(items: Indices, visits: Floats, n_items: int) -> Floats:
     return np.asarray(np.log(counts) - np.log(counts.sum()))
 
 
+def log_popularity_of_new(visits: Floats, n_items: int) -> float:
+    """Return the same of an item that nobody has bought, beside those of the catalogue."""
+    return -float(np.log(visits.sum() + n_items))
+
+
 def trend(items: Indices, recent: Floats, log_popularity: Floats) -> Floats:
     """Return ``log((n_i + κ) / (E_i + κ))``: how much more an item is bought of late.
 

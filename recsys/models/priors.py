@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from recsys.models.groups import n_groups_of
 from recsys.models.lift import log_lift
 from recsys.types import Flags, Floats, Indices, Membership, UserItems
 
@@ -16,11 +17,15 @@ class Prior(NamedTuple):
     ----------
     lifts
         ``L_gi``, natural log, shape ``(n_segments, n_items)``.
+    of_groups
+        The same of items without support, by their group, shape ``(n_segments, n_groups + 1)``; the
+        last one has no item.
     kappa
         The estimated strength of the shrinkage, in users; infinite: the axis says nothing.
     """
 
     lifts: Floats
+    of_groups: Floats
     kappa: float
 
 
@@ -43,7 +48,7 @@ class Support(NamedTuple):
 
 
 def fit_prior(
-    pairs: UserItems, membership: Membership, support: Support, parents: Floats | None = None
+    pairs: UserItems, membership: Membership, support: Support, parents: Prior | None = None
 ) -> Prior:
     """Estimate the lifts of an axis' segments.
 
@@ -64,7 +69,7 @@ def fit_prior(
     support
         Which items have lifts of their own.
     parents
-        The lifts each segment is shrunk to, shape ``(n_segments, n_items)``; by default 0.
+        What each segment is shrunk to: its parent's row of another prior; by default 0.
     """
     binary = pairs.copy()
     binary.data = np.ones_like(binary.data, dtype=np.float64)
@@ -74,11 +79,14 @@ def fit_prior(
     total = max(users.sum(), 1.0)
     mass = np.asarray(membership.T @ per_user)
     squared = np.asarray(membership.power(2).T @ per_user)
-    above = np.zeros_like(observed) if parents is None else parents
+    above = np.zeros_like(observed) if parents is None else parents.lifts
     expected = mass[:, np.newaxis] * _tilted(users / total, above)
     chance = np.outer(squared / total - (mass / total) ** 2, users)
     kappa = support.kappa_scale * _kappa(observed, expected, chance)
-    return Prior(above + _lifts(observed, expected, kappa, support), kappa)
+    lifts, grouped = _lifts(observed, expected, kappa, support)
+    if parents is not None:
+        grouped = parents.of_groups + grouped
+    return Prior(above + lifts, grouped, kappa)
 
 
 def _tilted(shares: Floats, lifts: Floats) -> Floats:
@@ -92,16 +100,17 @@ def _kappa(observed: Floats, expected: Floats, chance: Floats) -> float:
     return float((expected**2).sum() / excess) if excess > 0 else np.inf
 
 
-def _lifts(observed: Floats, expected: Floats, kappa: float, support: Support) -> Floats:
-    if not np.isfinite(kappa):
-        return np.zeros_like(observed)
+def _lifts(
+    observed: Floats, expected: Floats, kappa: float, support: Support
+) -> tuple[Floats, Floats]:
     supported, groups = support.supported, support.groups
+    shape = (len(groups), n_groups_of(groups) + 1)
+    if not np.isfinite(kappa):
+        return np.zeros_like(observed), np.zeros((len(observed), shape[1]))
     lifts = log_lift(observed, expected, kappa)
     own = np.flatnonzero(supported)
-    n_groups = int(groups.max(initial=-1)) + 1
-    shape = (len(groups), n_groups)
     to_group = sparse.csr_matrix((np.ones(len(own)), (own, groups[own])), shape=shape)
     seen, fair = np.asarray(observed @ to_group), np.asarray(expected @ to_group)
     grouped = log_lift(seen, fair, kappa)
     lifts[:, ~supported] = grouped[:, groups[~supported]]
-    return lifts
+    return lifts, grouped

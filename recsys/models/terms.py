@@ -36,6 +36,11 @@ class Sparse(NamedTuple):
         values[found] = self.values[places[found]]
         return values
 
+    def below(self, n: int) -> "Sparse":
+        """Return the part of the term that speaks of the first `n` items."""
+        stop = int(np.searchsorted(self.items, n))
+        return self if stop == len(self.items) else Sparse(self.items[:stop], self.values[:stop])
+
     def add_to(self, scores: Factors | Floats, weight: float) -> None:
         """Add the weighted term to the scores of all items, in place."""
         scores[self.items] += (weight * self.values).astype(scores.dtype)

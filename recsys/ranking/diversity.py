@@ -37,17 +37,17 @@ class Similarity(NamedTuple):
     to: Callable[[Rows, Rows], Floats]
 
 
-def by_factors(item_factors: Factors) -> Similarity:
+def by_factors(factors_of: Callable[[Indices], Factors]) -> Similarity:
     """Cosine of the item factors, in [−1, 1]; 0 with an item whose factors are all 0.
 
     Parameters
     ----------
-    item_factors
-        Shape ``(n_items, d)``.
+    factors_of
+        Returns those of some items, shape ``(n, d)``.
     """
 
     def rows(items: Indices) -> Floats:
-        listed = item_factors[items].astype(np.float64)
+        listed = factors_of(items).astype(np.float64)
         length = np.sqrt((listed * listed).sum(axis=1, keepdims=True))
         return np.asarray(np.divide(listed, length, out=np.zeros_like(listed), where=length > 0))
 

@@ -33,7 +33,8 @@ class Finish:
             codes, values = value_codes(model.catalogue, aim.column, aim.level)
             self._codes, self._n_codes = codes, len(values)
         elif isinstance(aim, MmrConfig) and ALS in recipe.signals:
-            self._similarity = by_factors(model.columns[:, model.blocks[ALS]])
+            factors = model.blocks[ALS]
+            self._similarity = by_factors(lambda items: model.rows(items)[:, factors])
         elif isinstance(aim, MmrConfig):
             self._similarity = by_category(value_codes(model.catalogue, CATEGORY, None)[0])
 
@@ -67,6 +68,6 @@ class Finish:
         popular = model.log_popularity
         known = [axis for axis, part in model.segments.items() if membership[part].any()]
         for axis in known:
-            lifts = model.columns[:, model.blocks[PRIOR + axis]].astype(np.float64)
+            lifts = model.block(PRIOR + axis).astype(np.float64)
             popular = popular + lifts @ membership[model.segments[axis]] / len(known)
         return np.where(model.catalogue.available, popular, -np.inf)

@@ -1,9 +1,11 @@
 """A bundle, opened: training and serving meet here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recsys.bundle import Bundle, Manifest
+from recsys.interactions import Catalogue
 from recsys.models import model_from
+from recsys.models.newcomers import groups_of_new
 from recsys.models.related import Related, related_from
 from recsys.ranking.blend import Weights
 from recsys.ranking.ranker import Ranker
@@ -29,6 +31,13 @@ class Published:
     ranker: Ranker
     related: Related
     as_of: int
+
+    def offering(self, catalogue: Catalogue) -> "Published":
+        """Return the same with what is known by now of the items, and with new ones."""
+        trained = self.ranker.model
+        related = self.related.beside(groups_of_new(trained.catalogue, catalogue))
+        ranker = Ranker(trained.offering(catalogue), self.ranker.weights, related.together)
+        return replace(self, ranker=ranker, related=related)
 
 
 def open_bundle(bundle: Bundle) -> Published:

@@ -11,7 +11,6 @@ import numpy as np
 
 from recsys.errors import ConfigError
 from recsys.events.schema import CATEGORY
-from recsys.interactions import Catalogue
 from recsys.models import ALS, Centre, Model, Sparse
 from recsys.models.related import Together
 from recsys.ranking.answer import Ranking, Request
@@ -52,10 +51,6 @@ class Ranker:
         self.weights = weights
         self.together = together
         self._plans: dict[str, _Plan] = {}
-
-    def offering(self, catalogue: Catalogue) -> "Ranker":
-        """Return the ranker with what is known by now of the same items."""
-        return Ranker(self.model.offering(catalogue), self.weights, self.together)
 
     def check(self, variant: Variant) -> list[str]:
         """Refuse a variant this model cannot rank by.
@@ -126,7 +121,7 @@ class Ranker:
         """Finish some lists; those that look at much share one matrix product."""
         answers = [one if one.takes_too_much() else one.ranking() for one in listings]
         wide = [one.scorer.query for one in answers if isinstance(one, Listing)]
-        dense = iter(np.stack(wide) @ self.model.columns.T if wide else ())
+        dense = iter(self.model.product(np.stack(wide)) if wide else ())
         for one in answers:
             yield one.ranking(next(dense)) if isinstance(one, Listing) else one
 

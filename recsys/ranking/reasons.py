@@ -388,7 +388,7 @@ class _Teller:
         (axis,) = (axis for axis in self.model.axes if PRIOR + axis.name == signal)
         if not self.wording.tells(axis):
             return [self.wording.text("untold")] * len(items)
-        lifts = self.model.columns[items, self.model.blocks[signal]].astype(np.float64)
+        lifts = self.model.rows(items)[:, self.model.blocks[signal]].astype(np.float64)
         strongest = (lifts * self.membership[self.model.segments[axis.name]]).argmax(axis=1)
         return [self._segment(axis, axis.segments[place]) for place in strongest.tolist()]
 
@@ -526,7 +526,8 @@ def als_parts(
     items, worth = customers.histories.items[pairs], customers.histories.worth[pairs]
     stored = (worth != 0.0) & fold_in.supported[items]
     equations = user_equations(model, customers, user_index, centre, root)
-    influence = equations.solved(model.columns[shown, model.blocks[ALS]].T.astype(np.float64))
+    factors = model.rows(shown)[:, model.blocks[ALS]].T.astype(np.float64)
+    influence = equations.solved(factors)
     own = (equations.factors @ influence) * np.maximum(equations.signed, 0.0)[:, np.newaxis]
     membership = customers.memberships.row(user_index)
     moved = fold_in.centre(membership, list(model.segments.values()), centre) - fold_in.mean

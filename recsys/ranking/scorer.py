@@ -89,7 +89,7 @@ class Scorer:
 
     def terms(self, items: Indices) -> dict[str, Floats]:
         """Return each part of the score of `items`, float64, in fixed order."""
-        rows = self.model.columns.take(items, axis=0).astype(np.float64)
+        rows = self.model.rows(items).astype(np.float64)
         return {
             signal: self._term(signal, weight, items, rows)
             for signal in self.model.signals

@@ -75,7 +75,7 @@ class Side:
     """
 
     def __init__(self, model: Model, query: Factors, parts: Sequence[tuple[float, Term]]) -> None:
-        self.columns, self.shelves = model.columns, model.shelves
+        self.model, self.shelves = model, model.shelves
         self.query, self.parts = query, parts
         self._grouped = [(w, term) for w, term in parts if isinstance(term, Grouped)]
         self._sparse = [(w, term) for w, term in parts if isinstance(term, Sparse)]
@@ -84,7 +84,7 @@ class Side:
         """Return the dot product of some items, to within `error`."""
         scores = np.empty(len(items))
         for start in range(0, len(items), ROWS_AT_ONCE):
-            rows = self.columns.take(items[start : start + ROWS_AT_ONCE], axis=0)
+            rows = self.model.rows(items[start : start + ROWS_AT_ONCE])
             scores[start : start + len(rows)] = rows @ self.query
         return scores
 
@@ -96,7 +96,8 @@ class Side:
 
     def all_scores(self, dense: Factors | None) -> Floats:
         """Return the scores of all items, to within `error`; `dense` is the product, if known."""
-        scores = (self.columns @ self.query if dense is None else dense).astype(np.float64)
+        product = self.model.product(self.query) if dense is None else dense
+        scores = product.astype(np.float64)
         for weight, term in self.parts:
             term.add_to(scores, weight)
         return scores
@@ -104,7 +105,7 @@ class Side:
     @cached_property
     def error(self) -> float:
         """The largest error of a score, of a bound, and of what float64 makes of a score."""
-        reach, n = self.shelves.reach(self.query), len(self.query) + 4
+        reach, n = self.model.reach(self.query), len(self.query) + 4
         own = sum(weight * _largest(term.values) for weight, term in self.parts)
         smallest = float(np.finfo(np.float32).tiny)
         return n * (ROUNDING * reach + smallest) + 2.0**-48 * (reach + own)
@@ -121,8 +122,10 @@ class Side:
 
     @cached_property
     def raising(self) -> list[tuple[float, Sparse]]:
-        """The sparse terms that add to some item, those of the fewest items first."""
-        raising = [part for part in self._sparse if part[1].values.max(initial=0.0) > 0]
+        """The sparse terms that add to some item on a shelf, those of the fewest items first."""
+        n = len(self.shelves.shelf_of)
+        shelved = [(weight, term.below(n)) for weight, term in self._sparse]
+        raising = [part for part in shelved if part[1].values.max(initial=0.0) > 0]
         return sorted(raising, key=lambda part: len(part[1].items))
 
     def spoken_of(self, place: int, floor: float) -> "Waiting":
@@ -208,7 +211,7 @@ class Search:
         """Look until nothing that is left can be among the best; False: it takes too much."""
         if self._settled is None:
             self._settled = self._looked_at_few() or (
-                self._looked_at_own() and self._looked_around()
+                self._looked_at_new() and self._looked_at_own() and self._looked_around()
             )
         return self._settled
 
@@ -218,6 +221,11 @@ class Search:
             return False
         self._look(np.flatnonzero(flags))
         return True
+
+    def _looked_at_new(self) -> bool:
+        """Look at all items that stand on no shelf yet."""
+        self._look(np.arange(len(self._side.shelves.shelf_of), len(self._allowed.flags)))
+        return self.looked_at <= self._most
 
     def _looked_at_own(self) -> bool:
         for place in range(len(self._side.raising)):

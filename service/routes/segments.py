@@ -73,7 +73,7 @@ def _weights(front: Shopfront, served: Served, axis: str) -> dict[str, dict[str,
 def _preferred(served: Served, axis: str, number: int) -> list[Preference]:
     model = served.ranker.model
     lifts = model.columns[:, model.blocks[PRIOR + axis]][:, number].astype(np.float64)
-    offered = np.where(model.catalogue.available, lifts, -np.inf)
+    offered = np.where(model.catalogue.available[: len(lifts)], lifts, -np.inf)
     best = np.argsort(-offered, kind="stable")[:MOST]
     titles = model.catalogue.columns.get("title")
     return [

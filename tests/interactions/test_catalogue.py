@@ -4,6 +4,8 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys.interactions import bought_between, build_catalogue, hold_out, targets_of
 from recsys.vocabulary import Vocabulary
@@ -86,7 +88,7 @@ def test_what_is_told_of_an_item_changes_that_and_nothing_else() -> None:
         {"available": [False, True, True], "brand": ["x", "y", "z"]}, index=["a", "b", "c"]
     )
     catalogue = build_catalogue(file, [], ["brand"])
-    told = {"a": {"price": 2}, "b": {"available": False}, "c": {"brand": "longer"}, "new": {}}
+    told = {"a": {"price": 2}, "b": {"available": False}, "c": {"brand": "longer"}}
     changed = catalogue.told(told)
     # A price does not bring back what was sold out.
     assert changed.available.tolist() == [False, False, True]
@@ -94,3 +96,40 @@ def test_what_is_told_of_an_item_changes_that_and_nothing_else() -> None:
     assert changed.items is catalogue.items
     assert catalogue.available.tolist() == [False, True, True]
     assert catalogue.columns["brand"].tolist() == ["x", "y", "z"]
+    # What was told can be taken back.
+    again = changed.told({"b": {}, "c": {"available": False}}, catalogue)
+    assert again.available.tolist() == [False, True, False]
+    assert again.columns["brand"].tolist() == ["x", "y", "z"]
+
+
+def test_an_item_that_nobody_knew_comes_behind_the_others() -> None:
+    file = pd.DataFrame({"available": [True, False], "brand": ["x", "y"]}, index=["b", "d"])
+    catalogue = build_catalogue(file, [], ["brand"])
+    first = catalogue.told({"c": {"brand": "fresh"}, "a": {"available": False}})
+    assert first.items.ids.tolist() == ["b", "d", "a", "c"]
+    assert first.available.tolist() == [True, False, False, True]
+    assert first.columns["brand"].tolist() == ["x", "y", "", "fresh"]
+    second = first.told({"0": {}, "a": {}}, catalogue)
+    assert second.items.index_of(["b", "d", "a", "c", "0", "?"]).tolist() == [0, 1, 2, 3, 4, -1]
+    assert second.available.tolist() == [True, False, True, True, True]
+
+
+CHANGES = st.dictionaries(
+    st.sampled_from(["i0", "i3", "i7", "new1", "new2"]),
+    st.dictionaries(st.just("brand"), st.sampled_from(["", "a", "b", "entirely new"])),
+)
+
+
+@given(st.lists(CHANGES, max_size=4))
+def test_codes_that_are_handed_on_are_those_of_the_texts(rounds: list[dict]) -> None:
+    brands = ["", "a", "b", "b", "c", "c", "a", "d"]
+    file = pd.DataFrame({"brand": brands, "available": True}, index=[f"i{n}" for n in range(8)])
+    before = build_catalogue(file, [], ["brand"])
+    catalogue = before
+    for changes in rounds:
+        catalogue.codes("brand")
+        catalogue = catalogue.told(changes, before)
+        codes, values = catalogue.codes("brand")
+        expected, places = np.unique(catalogue.columns["brand"], return_inverse=True)
+        assert values.tolist() == expected.tolist()
+        assert codes.tolist() == places.tolist()

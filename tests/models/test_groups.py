@@ -16,6 +16,8 @@ def test_a_group_is_the_mean_of_its_supported_items_shrunk_to_that_of_all():
     np.testing.assert_allclose(means[0], ([4.0, 0.0] + strength * OVERALL) / (2 + strength))
     np.testing.assert_allclose(means[1], ([0.0, 8.0] + strength * OVERALL) / (1 + strength))
     np.testing.assert_allclose(means[2], OVERALL)
+    # The last one is of no group there is.
+    np.testing.assert_allclose(means[3], OVERALL)
 
 
 def test_only_unsupported_items_are_filled():
@@ -35,4 +37,4 @@ def test_a_shop_without_support_has_means_of_zero():
 
 def test_no_items_have_no_groups():
     empty = np.empty(0, dtype=np.int64)
-    assert group_means(np.empty((0, 2)), empty.astype(bool), empty).shape == (0, 2)
+    assert group_means(np.empty((0, 2)), empty.astype(bool), empty).tolist() == [[0, 0]]

@@ -26,6 +26,7 @@ from recsys.models.als import confidence_slope
 from recsys.models.fit import Past, fit_model, support
 from recsys.models.groups import group_means
 from recsys.models.neighbours import NeighboursConfig, fit_neighbours
+from recsys.models.newcomers import longer_reference
 from recsys.models.popularity import TREND_HALF_LIFE, Recency, log_popularity, trend
 from recsys.models.priors import Support, fit_prior
 from recsys.segments import Axis, AxisFit, Memberships, Reference
@@ -251,3 +252,57 @@ def test_no_user_is_in_a_model(model, histories):
     assert not names & {text for values in texts for text in values}
     assert all(N_USERS not in array.shape for array in model.arrays().values())
     assert not any(name in json.dumps(model.learnt()) for name in names)
+
+
+# Items that come after training
+
+
+@pytest.mark.parametrize("category", ["fruit", "pets", "toys"])
+def test_a_new_item_is_what_training_would_make_of_one_that_nobody_has_dealt_with(
+    model, histories, memberships, category
+):
+    told = model.catalogue.told({"zzz": {"category": category}})
+    found = model.offering(told)
+    longer = replace(histories, n_items=N_ITEMS + 1)
+    trained = fit_model(
+        longer,
+        memberships,
+        told,
+        longer_reference(model.reference, 1),
+        Past(longer, longer.visits > 4),
+        interactions=model.interactions,
+        config=model.config,
+        recency=Recency(40.0, trends=True),
+        timed=True,
+        threads=1,
+    )
+    row = np.asarray([N_ITEMS])
+    np.testing.assert_array_equal(found.rows(np.arange(N_ITEMS)), model.columns)
+    # One item more makes every other one less popular, and itself as much.
+    shift = trained.columns[:N_ITEMS, -1] - model.columns[:, -1]
+    expected = trained.rows(row)[0]
+    expected[-1] -= shift.mean()
+    np.testing.assert_allclose(found.rows(row)[0], expected, atol=2e-3)
+    np.testing.assert_allclose(found.rows(row)[0, :D], expected[:D], atol=1e-5)
+    for name in ("rate", "pace", "rebought"):
+        mine, theirs = (getattr(one.habit, name)[N_ITEMS] for one in (found, trained))
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9)
+    assert not found.fold_in.supported[N_ITEMS]
+    assert not np.diff(found.neighbours.indptr)[N_ITEMS]
+
+
+def test_every_part_knows_of_new_items(model):
+    told = model.catalogue.told({"zz1": {"category": "fruit"}, "zz2": {"category": "toys"}})
+    found = model.offering(told)
+    everything, new = np.arange(N_ITEMS + 2), np.asarray([N_ITEMS + 1, 3, N_ITEMS])
+    query = np.linspace(-1, 1, model.columns.shape[1]).astype(np.float32)
+    whole = np.vstack([model.columns, found.further])
+    np.testing.assert_array_equal(found.rows(everything), whole)
+    np.testing.assert_array_equal(found.rows(new), whole[new])
+    np.testing.assert_allclose(found.product(query), whole @ query, rtol=1e-5)
+    np.testing.assert_allclose(found.product(query[np.newaxis])[0], whole @ query, rtol=1e-5)
+    np.testing.assert_array_equal(found.block(POPULARITY), whole[:, [-1]])
+    assert found.reach(query) >= (np.abs(whole) @ np.abs(query)).max() * (1 - 1e-6)
+    assert len(found.category_shares) == 4
+    # The next change starts from what was trained.
+    assert len(model.offering(model.catalogue).items) == N_ITEMS

@@ -129,7 +129,7 @@ def test_a_buyer_inside_instead_of_outside_never_lowers_the_lift(seed, soft, kap
 def lifts_at(dense, membership, kappa):
     n = membership.T @ dense
     e = np.outer(n.sum(axis=1), dense.sum(axis=0)) / dense.sum()
-    return _lifts(n, e, kappa, Support(EVERY, GROUPS))
+    return _lifts(n, e, kappa, Support(EVERY, GROUPS))[0]
 
 
 # Items without support

@@ -54,7 +54,8 @@ def softened(codes, n_segments, seed):
 
 def slow_gains(evidence, membership):
     """The formula as it is written, user by user and item by item."""
-    lifts, _ = fit_prior(evidence.pairs, membership, Support(evidence.supported, evidence.groups))
+    support = Support(evidence.supported, evidence.groups)
+    lifts = fit_prior(evidence.pairs, membership, support).lifts
     counts = [1.0 + (evidence.pairs[:, [i]] != 0).sum() for i in range(evidence.pairs.shape[1])]
     p = [count / sum(counts) for count in counts]
     gains = {}

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from recsys.interactions import HALF_LIVES, Catalogue, Histories, InteractionsConfig
 from recsys.models import FoldIn, Habit, Model, ModelConfig, Neighbours
-from recsys.models.habit import N_PLAIN, PER_HALF_LIFE
+from recsys.models.habit import N_PLAIN, PER_HALF_LIFE, GroupHabit
 from recsys.ranking import Customers
 from recsys.segments import Axis, AxisFit, Memberships, Reference
 from recsys.vocabulary import Vocabulary
@@ -97,6 +97,7 @@ def habit_of(rng: np.random.Generator, n_items: int) -> Habit:
         rng.random(n_items) < 0.6,
         np.asarray([-2.0, *plain]),
         0.1,
+        GroupHabit(*np.full((2, len(CATEGORIES) + 1), 5.0), np.ones(len(CATEGORIES) + 1) > 0),
     )
 
 
@@ -112,6 +113,7 @@ def model_of(
     return Model(
         catalogue=Catalogue(items, rng.random(n_items) < 0.9, texts),
         columns=columns,
+        newcomers=columns[: len(CATEGORIES) + 1][::-1].copy(),
         fold_in=fold_in_of(rng, axes, n_items, columns, d),
         slope=10.0,
         habit=habit_of(rng, n_items),

@@ -100,7 +100,7 @@ def aims(draw):
         st.sampled_from(
             [
                 lambda: None,
-                lambda: Mmr(0.4, by_factors(factors)),
+                lambda: Mmr(0.4, by_factors(factors.__getitem__)),
                 lambda: Mmr(0.4, by_category(category)),
                 lambda: Calibration(0.5, category, mix),
             ]
@@ -435,7 +435,7 @@ def test_no_item_gives_no_list():
 
 @pytest.mark.parametrize("scores", [np.zeros(N), np.full(N, -1e9)])
 def test_equal_scores_are_listed_by_item_index(scores):
-    for objective in (None, Mmr(0.9, by_factors(np.zeros((N, 2), dtype=np.float32)))):
+    for objective in (None, Mmr(0.9, by_factors(np.zeros((N, 2), dtype=np.float32).__getitem__))):
         found = items_of(InForce(), scores=scores, objective=objective)
         assert found.items.tolist() == [0, 1, 2, 3, 4]
 

@@ -40,7 +40,7 @@ def test_a_list_is_that_of_the_definition(seed, strength, k):
         [wide[i] @ wide[j] / np.linalg.norm(wide[i]) / np.linalg.norm(wide[j]) for j in range(N)]
         for i in range(N)
     ]
-    found = arranged(scores, Mmr(strength, by_factors(factors)), k=k)
+    found = arranged(scores, Mmr(strength, by_factors(factors.__getitem__)), k=k)
     assert found.items.tolist() == slow_mmr(scores, cosines, strength, k)
     assert found.scores.tolist() == scores[found.items].tolist()
 
@@ -58,8 +58,8 @@ def test_without_factors_items_of_one_category_are_alike(seed, strength):
 def test_a_copy_of_the_best_gives_way_to_something_else():
     scores = np.asarray([3.0, 2.9, 2.0, 0.0])
     factors = np.asarray([[1, 0], [2, 0], [0, 1], [1, 1]], dtype=np.float32)
-    assert arranged(scores, Mmr(0.5, by_factors(factors)), k=2).items.tolist() == [0, 2]
-    assert arranged(scores, Mmr(0.1, by_factors(factors)), k=2).items.tolist() == [0, 1]
+    assert arranged(scores, Mmr(0.5, by_factors(factors.__getitem__)), k=2).items.tolist() == [0, 2]
+    assert arranged(scores, Mmr(0.1, by_factors(factors.__getitem__)), k=2).items.tolist() == [0, 1]
 
 
 @settings(max_examples=40, deadline=None)
@@ -67,7 +67,7 @@ def test_a_copy_of_the_best_gives_way_to_something_else():
 def test_the_unit_and_the_zero_of_the_score_play_no_part(seed, unit, zero):
     rng = np.random.default_rng(seed)
     scores = rng.normal(size=N)
-    similarity = by_factors(rng.normal(size=(N, 3)).astype(np.float32))
+    similarity = by_factors(rng.normal(size=(N, 3)).astype(np.float32).__getitem__)
     first = arranged(scores, Mmr(0.4, similarity), k=6)
     second = arranged(scores * unit + zero, Mmr(0.4, similarity), k=6)
     assert first.items.tolist() == second.items.tolist()
@@ -75,7 +75,7 @@ def test_the_unit_and_the_zero_of_the_score_play_no_part(seed, unit, zero):
 
 def test_an_item_met_late_is_as_far_from_the_list_as_one_met_early():
     rng = np.random.default_rng(3)
-    similarity = by_factors(rng.normal(size=(N, 3)).astype(np.float32))
+    similarity = by_factors(rng.normal(size=(N, 3)).astype(np.float32).__getitem__)
     scores = rng.normal(size=N)
     early, late = Mmr(0.4, similarity), Mmr(0.4, similarity)
     ends = np.asarray([scores.argmin(), scores.argmax()])
@@ -90,7 +90,7 @@ def test_an_item_met_late_is_as_far_from_the_list_as_one_met_early():
 
 
 def test_an_item_without_factors_is_like_no_other():
-    rows, to = by_factors(np.asarray([[0, 0], [3, 4]], dtype=np.float32))
+    rows, to = by_factors(np.asarray([[0, 0], [3, 4]], dtype=np.float32).__getitem__)
     assert rows(np.asarray([0, 1])).tolist() == [[0, 0], [0.6, 0.8]]
     assert to(rows(np.asarray([0, 1])), rows(np.asarray([0]))).tolist() == [0, 0]
 

@@ -15,7 +15,7 @@ from scipy import sparse
 from recsys.interactions import HALF_LIVES, Catalogue, Histories, InteractionsConfig
 from recsys.interactions.contacts import Contacts
 from recsys.models import FoldIn, Habit, Model, ModelConfig, Neighbours, confidence
-from recsys.models.habit import N_PLAIN, PER_HALF_LIFE
+from recsys.models.habit import N_PLAIN, PER_HALF_LIFE, GroupHabit
 from recsys.models.neighbours import history_weights
 from recsys.ranking import Customers, Ranker, Ranking, Recipe, Request, make_variant
 from recsys.ranking.blend import coordinates, user_vector
@@ -123,6 +123,7 @@ def model_of(factors, *, axes=(), lifts=None, near=None, titles=None, categories
     return Model(
         catalogue=Catalogue(items, np.ones(n_items, dtype=bool), texts),
         columns=columns,
+        newcomers=columns[:1],
         fold_in=FoldIn(**(parts | fold_in)),
         slope=SLOPE,
         habit=Habit(
@@ -131,6 +132,7 @@ def model_of(factors, *, axes=(), lifts=None, near=None, titles=None, categories
             np.ones(n_items, dtype=bool),
             np.concatenate([[-2.0, 0.3], np.zeros(N_PLAIN - 1 + PER_HALF_LIFE * len(HALF_LIVES))]),
             0.1,
+            GroupHabit(np.ones(1), np.full(1, 7.0), np.ones(1, dtype=bool)),
         ),
         neighbours=neighbours_of(np.zeros((n_items, n_items)) if near is None else near),
         axes=tuple(axes),

@@ -1,20 +1,29 @@
 """The search finds what a full scan finds, and looks at little for it."""
 
-from types import SimpleNamespace
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.models import Grouped, Sparse
+from recsys.models import Grouped, Model, Sparse
 from recsys.models.shelves import shelve
 from recsys.ranking.search import Allowed, Search, Side
 
 SCALES = st.sampled_from([1e-9, 1.0, 1e9])
 
 
-def shop_of(columns, d, size=4):
-    return SimpleNamespace(columns=columns, shelves=shelve(columns, d, size))
+class Shop:
+    """The part of a model that a search looks at; the last `n_new` items came after training."""
+
+    def __init__(self, columns, d, size, n_new):
+        n_trained = len(columns) - n_new
+        self.columns, self.further = columns[:n_trained], columns[n_trained:] if n_new else None
+        self.shelves = shelve(self.columns, d, size)
+
+    rows, product, reach = Model.rows, Model.product, Model.reach
+
+
+def shop_of(columns, d, size=4, n_new=0):
+    return Shop(columns, d, size, n_new)
 
 
 def drawn(rng, n_items, scale, steps):
@@ -68,9 +77,10 @@ def best_of(scores, items, k):
     st.sets(st.sampled_from(["long", "short", "down", "grouped"])),
     st.sampled_from([0.0, 0.5, 0.98]),
     st.sampled_from(["never", "soon", "few"]),
+    st.sampled_from([0, 1, 20]),
 )
 def test_the_best_are_among_the_candidates(
-    seed, n_items, steps, k, scale, loudness, names, excluded, giving_up
+    seed, n_items, steps, k, scale, loudness, names, excluded, giving_up, n_new
 ):
     rng = np.random.default_rng(seed)
     columns = drawn(rng, n_items, scale, steps)
@@ -78,7 +88,7 @@ def test_the_best_are_among_the_candidates(
     parts = parts_of(rng, n_items, scale * loudness, names)
     flags = rng.random(n_items) >= excluded
     barred = np.flatnonzero(rng.random(n_items) < 0.2)
-    side = Side(shop_of(columns, 4), query, parts)
+    side = Side(shop_of(columns, 4, n_new=min(n_new, n_items)), query, parts)
     most = 20 if giving_up == "soon" else n_items
     few = 1024 if giving_up == "few" else -1
     search = Search(side, Allowed(flags, barred), k, most=most, few=few)
@@ -107,13 +117,15 @@ def test_a_product_that_is_known_is_taken_as_it_is(seed, k):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 10_000), SCALES)
-def test_no_score_is_further_off_than_the_error(seed, scale):
+@given(st.integers(0, 10_000), SCALES, st.sampled_from([0, 30]))
+def test_no_score_is_further_off_than_the_error(seed, scale, n_new):
     rng = np.random.default_rng(seed)
     columns = drawn(rng, 100, scale, None)
+    # What is new need not be like anything that training saw.
+    columns[100 - n_new :] *= 50.0
     query = rng.normal(size=7).astype(np.float32)
     parts = parts_of(rng, 100, scale, {"long", "short", "down", "grouped"})
-    side, items = Side(shop_of(columns, 4), query, parts), np.arange(100)
+    side, items = Side(shop_of(columns, 4, n_new=n_new), query, parts), np.arange(100)
     exact = exact_scores(columns, query, parts)
     assert np.abs(side.add_parts(side.dense(items), items) - exact).max() <= side.error
     assert np.abs(side.all_scores(None) - exact).max() <= side.error

@@ -270,6 +270,22 @@ class TestItems:
         client.request("PUT", f"/v1/items/{first}", json={"price": 2.0})
         assert first not in ids(listed(client, KNOWN, limit=1000))
 
+    def test_a_new_item_is_in_force_with_the_next_answer(self, client: Any) -> None:
+        category = "household > household 1"
+        fields = {"title": "Fresh", "category": category}
+        client.request("PUT", "/v1/items/brand-new", json=fields)
+        answer = listed(client, KNOWN, category=category, limit=1000)
+        assert "brand-new" in ids(answer)
+        assert answer["shortfall"] > 0
+        # What is done with it counts as with any other.
+        send(client, event("0002", "brand-new"))
+        assert "brand-new" in ids(listed(client, "0002", variant="own_purchases"))
+        for what in ("similar", "bought-together"):
+            response = client.get(f"/v1/items/brand-new/{what}")
+            assert (response.status_code, "brand-new" in ids(response.json())) == (200, False)
+        client.request("PUT", "/v1/items/brand-new", json={"available": False})
+        assert "brand-new" not in ids(listed(client, KNOWN, category=category, limit=1000))
+
     def test_many_items_each_by_itself(self, client: Any) -> None:
         items = [{"item_id": "00100", "price": 2.5}, {"item_id": ""}, {"price": 1}, {"item_id": 7}]
         answer = client.request("POST", "/v1/items:batch", json={"items": items}).json()

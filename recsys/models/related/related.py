@@ -9,6 +9,7 @@ import numpy.typing as npt
 from recsys.models.related.similar import Similar, similar_from
 from recsys.models.related.together import Together, together_from
 from recsys.models.related.trending import Trending, trending_from
+from recsys.types import Indices
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class Related:
     together: Together
     similar: Similar
     trending: Trending
+
+    def beside(self, groups: Indices) -> "Related":
+        """Return the same with further items, of some groups: nothing was bought with them yet."""
+        return Related(
+            self.together.beside(len(groups)), self.similar.beside(groups), self.trending
+        )
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return every array by the name it has in a bundle."""

@@ -40,6 +40,11 @@ class Rows:
         mine = slice(int(self.indptr[row]), int(self.indptr[row + 1]))
         return self.columns[mine].astype(np.int64), np.asarray(self.values[mine])
 
+    def with_empty(self, n: int) -> "Rows":
+        """Return the rows with `n` empty ones below them."""
+        ends = np.full(n, self.indptr[-1])
+        return Rows(np.append(self.indptr, ends), self.columns, self.values)
+
     def gathered(self, rows: Indices) -> tuple[Indices, Indices, npt.NDArray[Any]]:
         """Return the entries of several rows: place in `rows`, column and value of each."""
         lengths = self.indptr[rows + 1] - self.indptr[rows]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recsys.models.groups import group_means, with_group_factors
+from recsys.models.groups import group_means, n_groups_of, with_group_factors
 from recsys.models.related.baskets import thinned
 from recsys.models.related.config import RelatedConfig
 from recsys.models.related.rows import BLOCK, Rows, best, blocks, rows_from, rows_of, stacked
@@ -65,6 +65,17 @@ class Similar:
         kept = best(items, scores, k=k, allowed=allowed)
         return items[kept], scores[kept]
 
+    def beside(self, groups: Indices) -> "Similar":
+        """Return the same with further items; each has the row of its group, or an empty one.
+
+        Parameters
+        ----------
+        groups
+            The group of each, by its code in training, or the number of groups where it has none.
+        """
+        row = np.append(self.row, len(self.row) + groups)
+        return Similar(row, self.rows.with_empty(1))
+
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return every array by the name it has in a bundle."""
         return {"similar_row": self.row, **self.rows.arrays("similar")}
@@ -106,9 +117,9 @@ def fit_similar(
     """
     n_items = len(groups)
     known = thinned(_known(user_items, supported), config.largest_basket, seed=seed)
-    of_groups = _of_groups(known, supported, groups)
+    of_groups = _of_groups(known, groups)
     factors = with_group_factors(item_factors, supported, groups)
-    means = group_means(item_factors.astype(np.float64), supported, groups)
+    means = group_means(item_factors.astype(np.float64), supported, groups)[:-1]
     factors = np.vstack([_directions(factors), _directions(means.astype(np.float32))])
     rows = _compare(
         sparse.hstack([known, of_groups], format="csc"), known, factors, config.per_item
@@ -123,12 +134,11 @@ def _known(user_items: UserItems, supported: Flags) -> UserItems:
     return pairs
 
 
-def _of_groups(known: UserItems, supported: Flags, groups: Indices) -> UserItems:
-    """Who has an item of which group; only of groups that stand for an unsupported item."""
-    n_groups = int(groups.max(initial=-1)) + 1
-    asked = np.flatnonzero(np.isin(groups, groups[~supported]))
-    cells = (np.ones(len(asked), dtype=np.int32), (asked, groups[asked]))
-    users = sparse.csr_matrix(known @ sparse.csr_matrix(cells, shape=(len(groups), n_groups)))
+def _of_groups(known: UserItems, groups: Indices) -> UserItems:
+    """Who has an item of which group."""
+    cells = (np.ones(len(groups), dtype=np.int32), (np.arange(len(groups)), groups))
+    shape = (len(groups), n_groups_of(groups))
+    users = sparse.csr_matrix(known @ sparse.csr_matrix(cells, shape=shape))
     users.data = np.minimum(users.data, 1)
     return users
 

@@ -21,7 +21,7 @@ Only the counts are kept: integers, from which everything said of a rule is work
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,6 +123,12 @@ class Together:
         items, both, given = items[kept], both[kept].astype(np.float64), given[kept]
         lift = both * self.n_baskets / (given * self.support[items])
         return Found(items, scores[kept], both / self.n_baskets, both / given, lift)
+
+    def beside(self, n: int) -> "Together":
+        """Return the same with `n` further items, which nothing is known of."""
+        none = np.zeros(n, dtype=self.support.dtype)
+        support = np.append(self.support, none)
+        return replace(self, support=support, rules=self.rules.with_empty(n))
 
     def cart_term(self, cart: Indices) -> Sparse:
         """Say how much each item would complete a cart, as a term of the score.
