@@ -1,7 +1,7 @@
 """From a request to a list, and from a list to its answer."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +32,8 @@ class Asked:
         Items just seen.
     session_id
         Whose strangers' events count as hers.
+    context
+        What the storefront says of the place and the moment; kept with the exposure.
     """
 
     user_id: str
@@ -43,6 +45,7 @@ class Asked:
     segment: Sequence[str] = ()
     history: Sequence[str] = ()
     session_id: str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
     explain: bool = False
 
 
@@ -72,7 +75,8 @@ class _Making:
     known: Known
     scorer: Scorer
     request: Request
-    degraded: list[str] = field(default_factory=list)
+    context: Mapping[str, Any]
+    degraded: list[str]
 
 
 def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
@@ -108,7 +112,7 @@ def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
         request_id=secrets.token_urlsafe(16),
         cart=tuple(asked.cart),
     )
-    making = _Making(front, served, variant, known, scorer, request, degraded)
+    making = _Making(front, served, variant, known, scorer, request, asked.context, degraded)
     ranking = served.ranker.answer(scorer, request)
     body = _body(making, ranking, explain=asked.explain)
     kept = known.consent != "none"
@@ -215,6 +219,7 @@ def _exposure(making: _Making, ranking: Ranking, body: dict[str, Any]) -> Exposu
         making.known.segments,
         [item["item_id"] for item in body["items"]],
         ranking.propensities.tolist(),
+        making.context,
     )
 
 

@@ -45,7 +45,7 @@ class RecommendationRequest(RecommendationQuery):
     history: Ids = Field([], description="items just seen, besides what is known")
     cart: Ids = Field([], description="items in the cart: the list completes it")
     context: dict[Name, str | int | float | bool | None] = Field(
-        {}, max_length=20, description="where the list is shown; not used yet"
+        {}, max_length=20, description="where the list is shown; kept with the exposure"
     )
 
 

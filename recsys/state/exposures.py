@@ -10,7 +10,7 @@ from recsys.events.schema import TIME, USER_ID
 from recsys.state.database import Database
 from recsys.state.tables import exposures
 
-_JSON = ("segments", "items", "propensities")
+_JSON = ("segments", "items", "propensities", "context")
 
 
 class Exposure(NamedTuple):
@@ -38,6 +38,8 @@ class Exposure(NamedTuple):
         The items, in order.
     propensities
         The chance of each at its place.
+    context
+        What the storefront said of the place and the moment, as it was sent.
     """
 
     recommendation_id: str
@@ -51,6 +53,7 @@ class Exposure(NamedTuple):
     segments: Mapping[str, Mapping[str, float]]
     items: Sequence[str]
     propensities: Sequence[float]
+    context: Mapping[str, Any]
 
 
 class Exposures:

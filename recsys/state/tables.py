@@ -135,6 +135,7 @@ exposures: Final = Table(
     _text("segments"),
     _text("items"),
     _text("propensities"),
+    _text("context"),
 )
 Index("exposures_of_user", exposures.c[USER_ID])
 

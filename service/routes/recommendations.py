@@ -74,7 +74,7 @@ async def recommend(front: Front, user_id: PathId, query: Asking, tag: Tag = Non
 @router.post("/recommendations", response_model=Recommendations)
 async def recommend_by_body(front: Front, body: RecommendationRequest, tag: Tag = None) -> Response:
     """Do the same with items just seen, a cart, or long lists of items to leave out."""
-    return _sent(front, await _answered(front, _asked(body)), tag)
+    return _sent(front, await _answered(front, Asked(**dict(body))), tag)
 
 
 @router.post("/recommendations:batch", response_model=BatchAnswer)
@@ -90,17 +90,14 @@ async def recommend_to_many(front: Front, request: Request, body: BatchRequest) 
 
 async def _one_of_many(front: Shopfront, one: dict[str, Any], request_id: str) -> dict[str, Any]:
     try:
-        answered = await _answered(front, _asked(RecommendationRequest.model_validate(one)))
+        asked = Asked(**dict(RecommendationRequest.model_validate(one)))
+        answered = await _answered(front, asked)
     except (RecsysError, ValidationError) as error:
         _, code = code_of(error)
         said = {"code": code, "message": told(error), "request_id": request_id}
         return {"status": "error", "error": said}
     _expose(front, answered)
     return {"status": "ok", "answer": answered.body}
-
-
-def _asked(body: RecommendationRequest) -> Asked:
-    return Asked(**{name: value for name, value in dict(body).items() if name != "context"})
 
 
 async def _answered(front: Shopfront, asked: Asked) -> Answered:

@@ -177,7 +177,8 @@ class TestAsking:
         assert client.request("GET", path, headers={"If-None-Match": tag}).status_code == 200
 
     def test_what_was_served_is_kept(self, client: Any, state: StateStore) -> None:
-        answer = listed(client, KNOWN, explain=True)
+        body = {"user_id": KNOWN, "explain": True, "context": {"page": "start", "place": 2}}
+        answer = client.request("POST", "/v1/recommendations", json=body).json()
 
         def found() -> list[Exposure]:
             name = answer["recommendation_id"]
@@ -187,6 +188,7 @@ class TestAsking:
         (kept,) = found()
         assert kept.items == ids(answer)
         assert kept.propensities == [1.0] * 10
+        assert kept.context == body["context"]
         assert (kept.digest, kept.model_version) == (
             answer["variant"]["digest"],
             answer["model_version"],

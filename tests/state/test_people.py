@@ -179,6 +179,7 @@ def exposure(recommendation_id: str, user_id: str, time: int = 5) -> Exposure:
         segments={"age": {"18–25": 1.0}},
         items=["i1", "ü"],
         propensities=[1.0, 0.25],
+        context={"page": "start", "n": 3, "first": None},
     )
 
 

@@ -62,7 +62,7 @@ def test_the_tables_are_those_of_this_version() -> None:
         "memberships": ["user_id", "weights", "model_version", "as_of"],
         "exposures": [
             *("recommendation_id", "user_id", "time", "variant", "digest", "model_version"),
-            *("fallback", "experiment", "segments", "items", "propensities"),
+            *("fallback", "experiment", "segments", "items", "propensities", "context"),
         ],
         "links": ["kind", "alias", "user_id"],
         "items": ["item_id", "fields", "revision"],
