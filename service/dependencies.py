@@ -1,5 +1,6 @@
 """What routes are given: one `Shopfront` for each process, made at its start."""
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Annotated, Final
@@ -26,6 +27,8 @@ from service.settings import Settings
 
 BEAT_SECONDS: Final = 0.5
 """How often a process looks for another active model, and whether the state is back."""
+TURN_SECONDS: Final = 0.0005
+"""How long a request waits while what works beside it, such as the intake, has the interpreter."""
 STATE: Final = "state"
 """Among what an answer has to do without: the state."""
 
@@ -49,6 +52,7 @@ class Shopfront:
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         # A product of one request is over before a second thread of it has begun.
         threadpool_limits(1, "blas")
+        sys.setswitchinterval(TURN_SECONDS)
         self.config: RecsysConfig = load_config(settings.config_path)
         self.metrics = metrics or Metrics()
         self._moments = Moments(settings.clock)
@@ -172,8 +176,9 @@ def _newest(pulse: Pulse | None) -> int | None:
     return None if pulse is None else pulse.newest_time
 
 
-def shopfront(request: Request) -> Shopfront:
+async def shopfront(request: Request) -> Shopfront:
     """Return the process' shopfront."""
+    # Not a plain function: for those the framework takes a thread, which takes longer than this.
     front: Shopfront = request.app.state.shopfront
     return front
 

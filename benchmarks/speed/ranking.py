@@ -17,7 +17,6 @@ import platform
 import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
-from types import SimpleNamespace
 from typing import Any
 
 import narwhals as nw
@@ -26,6 +25,7 @@ import pandas as pd
 
 from recsys.bundle import BundleStore
 from recsys.config import RecsysConfig, load_config
+from recsys.models import Model
 from recsys.models.shelves import Shelves, shelve
 from recsys.ranking import Customers, Ranker, Request, Variant, describe, reasons
 from recsys.ranking.listing import Listing
@@ -38,6 +38,16 @@ from recsys.vocabulary import Vocabulary
 D = 128
 REQUEST = Request(10)
 DEFAULT = ("segment_aware", "als", "popular")
+
+
+class Items:
+    """The part of a model that a search looks at."""
+
+    further = None
+    rows, product, reach = Model.rows, Model.product, Model.reach
+
+    def __init__(self, columns: np.ndarray, shelves: Shelves) -> None:
+        self.columns, self.shelves = columns, shelves
 
 
 def timed(work: Callable[[int], Any], numbers: Iterable[int]) -> tuple[dict[str, float], list[Any]]:
@@ -149,7 +159,7 @@ def drawn(n_items: int, requests: int) -> dict[str, Any]:
     start = time.perf_counter()
     shelves = shelve(columns, D)
     seconds = time.perf_counter() - start
-    shop, users = SimpleNamespace(columns=columns, shelves=shelves), rng.normal(size=(requests, D))
+    shop, users = Items(columns, shelves), rng.normal(size=(requests, D))
     found: dict[str, Any] = {
         "seconds to put on shelves": round(seconds, 3),
         "megabytes of columns": round(columns.nbytes / 2**20),
