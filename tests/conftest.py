@@ -1,6 +1,7 @@
-"""What several rooms' tests share: a PostgreSQL server of their own."""
+"""What several rooms' tests share: a PostgreSQL server of their own, a shop trained once."""
 
 import itertools
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,15 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from recsys.cli import run
+
 NewDatabase = Callable[[], str]
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+SMALL = "\n[model]\nfactors = 8\niterations = 4\n"
+NEWCOMER = "9001"
+"""In the users file, and in no event."""
+STRANGE = "a/b ü#?%"
+"""A user whose id needs care in a URL."""
 
 
 class Postgres:
@@ -57,3 +66,39 @@ def new_database() -> Iterator[NewDatabase]:
         server = Postgres(Path(folder))
         yield server.new_database
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample shop, trained; read only."""
+    folder = tmp_path_factory.mktemp("shop")
+    for file in SAMPLE.glob("*.csv"):
+        shutil.copy(file, folder)
+    with (folder / "users.csv").open("a", encoding="utf-8") as users:
+        users.write(f"{NEWCOMER},60+,north\n")
+    with (folder / "events.csv").open("a", encoding="utf-8") as events:
+        events.write(f"{STRANGE},00100,purchase,2024-06-20 10:00:00,1,2.5,x\n")
+    files = {name: str(folder / f"{name}.csv") for name in ("events", "users", "items")}
+    config = str(folder / "recsys.toml")
+    words = [files["events"], "--users", files["users"], "--items", files["items"]]
+    assert run(["init", *words, "-o", config]) == 0
+    with Path(config).open("a", encoding="utf-8") as text:
+        text.write(SMALL)
+    assert run(["train", "-c", config]) == 0
+    return folder
+
+
+@pytest.fixture
+def own_shop(shop: Path, tmp_path: Path) -> Path:
+    """A copy of the shop, to break."""
+    return Path(shutil.copytree(shop, tmp_path / "shop"))
+
+
+@pytest.fixture
+def newcomer() -> str:
+    return NEWCOMER
+
+
+@pytest.fixture
+def strange() -> str:
+    return STRANGE

@@ -1,26 +1,19 @@
 """The service as a whole: its document, what it loads, and a real socket."""
 
 import json
-import socket
 import subprocess
 import sys
-import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi.openapi.models import OpenAPI
 
-from service.app import create_app
-from service.settings import Settings
+from ..serving import PATIENCE, listening
 
-PATIENCE = 60.0
 NEVER_LOADED = (
     *("implicit", "pyspark"),
     *(
@@ -135,25 +128,6 @@ def test_serving_loads_nothing_of_training(shop: Path, monkeypatch: pytest.Monke
             name for name in modules if f"{name}.".startswith(tuple(f"{n}." for n in NEVER_LOADED))
         }
         assert loaded == set()
-
-
-@contextmanager
-def listening(shop: Path) -> Iterator[str]:
-    """Serve over a socket of this machine, and stop whatever happens."""
-    app = create_app(Settings(config_path=str(shop / "recsys.toml")))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
-        thread.start()
-        try:
-            until = time.monotonic() + PATIENCE
-            while not server.started and thread.is_alive() and time.monotonic() < until:
-                time.sleep(0.01)
-            yield f"http://127.0.0.1:{door.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(PATIENCE)
-    assert not thread.is_alive()
 
 
 def test_a_real_socket(shop: Path, client: Any) -> None:
