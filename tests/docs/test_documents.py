@@ -12,6 +12,7 @@ import typer
 
 from recsys.cli.exit_codes import EXIT_CODES
 from recsys.cli.main import app
+from recsys.client.errors import NO_ANSWER, UNKNOWN_ANSWER, UNREACHABLE
 from recsys.config import json_schema, parse_config
 from recsys.events.attributes import ITEM_RULES, USER_RULES
 from recsys.events.campaigns import CAMPAIGN_RULES, COPIES, MEMBER_RULES, UNKNOWN
@@ -190,9 +191,14 @@ def test_every_route_is_documented() -> None:
 
 
 def test_every_error_code_is_documented_and_no_other() -> None:
-    section = README[README.index("Every error is") : README.index("## Further")]
+    section, _, _ = README[README.index("Every error is") :].partition("\n## ")
     named = set(re.findall(r"`([a-z_]+)`", section)) - {"data", "now"}
     assert named == set(CODES)
+
+
+@pytest.mark.parametrize("code", [UNREACHABLE, NO_ANSWER, UNKNOWN_ANSWER])
+def test_every_code_of_the_client_is_documented(code: str) -> None:
+    assert f"`{code}`" in README[README.index("## From a storefront") :]
 
 
 def test_every_setting_is_documented() -> None:
