@@ -1,19 +1,25 @@
-"""The service over a real socket, in a thread of the test."""
+"""The service over a real socket: in a thread of the test, or as a process of its own."""
 
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvicorn
 
+from recsys.client import Client, UnavailableError
 from service.app import create_app
 from service.settings import Settings
 
 PATIENCE = 60.0
+INSTALLED = Path(sys.executable).with_name("recsys")
 
 
 @contextmanager
@@ -33,3 +39,32 @@ def listening(shop: Path, **settings: Any) -> Iterator[str]:
             server.should_exit = True
             thread.join(PATIENCE)
     assert not thread.is_alive()
+
+
+@contextmanager
+def command(folder: Path, stop: signal.Signals) -> Iterator[str]:
+    """Run the installed command on a free port; a signal stops it, and it leaves well."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [INSTALLED, "serve", "--port", str(port)]
+    server = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(address, server)
+        yield address
+        server.send_signal(stop)
+        assert server.wait(PATIENCE) == 0
+    finally:
+        server.kill()
+        _, said = server.communicate()
+    assert b"Traceback" not in said
+
+
+def _wait_for(address: str, server: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + PATIENCE
+    with Client(address) as shop:
+        while server.poll() is None and time.monotonic() < until:
+            with suppress(UnavailableError):
+                assert shop.ready()["status"] == "ok"
+                return
+    pytest.fail("the service did not start")

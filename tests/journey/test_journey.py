@@ -4,14 +4,7 @@ import json
 import re
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +13,9 @@ import pytest
 
 from recsys.cli import run
 
+from ..serving import PATIENCE, command
+
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
-INSTALLED = Path(sys.executable).with_name("recsys")
-PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -37,36 +30,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def fetch(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=PATIENCE) as response:
         return json.load(response)
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    """Run the installed command on a free port, and stop it as Ctrl-C does."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = subprocess.Popen([INSTALLED, "serve", "--port", str(port)], stderr=subprocess.PIPE)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        wait_for(f"{address}/v1/health/ready", server)
-        yield address
-        server.send_signal(signal.SIGINT)
-        assert server.wait(PATIENCE) == 0
-    finally:
-        server.kill()
-        _, said = server.communicate()
-    assert b"Traceback" not in said
-
-
-def wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
-    until = time.monotonic() + PATIENCE
-    while server.poll() is None and time.monotonic() < until:
-        try:
-            assert fetch(url)["status"] == "ok"
-        except urllib.error.URLError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail("the service did not start")
 
 
 def test_from_files_to_lists(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,7 +51,7 @@ def test_from_files_to_lists(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert everyone["user_id"].nunique() == 300
     assert everyone["rank"].between(1, 20).all()
 
-    with serving() as address:
+    with command(folder, signal.SIGINT) as address:
         answer = fetch(f"{address}/v1/recommendations/0042?limit=5")
         assert answer["model_version"] == version
         assert [(item["item_id"], item["score"]) for item in answer["items"]] == [
