@@ -142,6 +142,13 @@ def test_any_id_is_somebody(client: Any, user_id: str) -> None:
     assert answer["fallback"] == "popular"
 
 
+@pytest.mark.parametrize("path", ["users/0001%0A", "recommendations/0001%0A", "users/0%0A1"])
+def test_a_path_with_a_line_break_is_about_nobody(client: Any, path: str) -> None:
+    response = client.get(f"/v1/{path}")
+    assert response.status_code in (404, 422)
+    assert response.json()["error"]["code"] in ("invalid_request", "not_found")
+
+
 def test_a_known_id_that_needs_care_in_a_url(client: Any, strange: str) -> None:
     answer = asked(client, strange, variant="own_purchases")
     assert answer["fallback"] is None
