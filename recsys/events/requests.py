@@ -1,6 +1,7 @@
 """Events of requests, judged by the rules of files: several requests at once."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
@@ -30,6 +31,7 @@ REMEDIES: Final = {
 }
 
 Event = Mapping[str, Any]
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class Refused(NamedTuple):
@@ -131,9 +133,16 @@ def _wrong(row: Any) -> str | None:
         return INVALID_FIELD
     if not row.keys() <= set(NAMES):
         return UNKNOWN_FIELD
-    if not all(value is None or isinstance(value, str | int | float) for value in row.values()):
+    if not all(map(_is_plain, row.values())):
         return INVALID_FIELD
     return None
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a field is a text or a number; half of a surrogate pair is no text."""
+    if not isinstance(value, str):
+        return value is None or isinstance(value, int | float)
+    return value.isascii() or not _LONE_SURROGATE.search(value)
 
 
 def _texts(row: Event) -> Iterable[str | None]:

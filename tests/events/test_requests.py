@@ -46,6 +46,7 @@ def test_a_bad_row_stops_no_good_one(judge):
         GOOD | {"quantity": -1},
         GOOD | {"quantity": "many"},
         GOOD | {"timestamp": None},
+        GOOD | {"query": "\ud800"},
         GOOD | {"user_id": 7},
     ]
     judged = judge.judge([rows[:3], rows[3:]], end=END)
@@ -59,8 +60,9 @@ def test_a_bad_row_stops_no_good_one(judge):
         (1, 4, "negative_quantity"),
         (1, 5, "unparsable_quantity"),
         (1, 6, "missing_time"),
+        (1, 7, "invalid_field"),
     ]
-    assert judged.events.index.tolist() == [(0, 0), (1, 7)]
+    assert judged.events.index.tolist() == [(0, 0), (1, 8)]
     assert all(judge.remedy(reason) for *_, reason in reasons(judged))
 
 
