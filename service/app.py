@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.shopfront.close()
 
     errors: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorBody} for status in (401, 403, 404, 413, 422, 429, 503)
+        status: {"model": ErrorBody} for status in (400, 401, 403, 404, 413, 422, 429, 503)
     }
     app = FastAPI(
         title="recsys",

@@ -110,7 +110,7 @@ def test_the_document_says_what_may_be_asked_and_answered(client: Any) -> None:
     limit = parameters["limit"]["schema"]
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 1000, 10)
     assert set(operation["responses"]) == {
-        *("200", "401", "403", "404", "413", "422", "429", "503")
+        *("200", "400", "401", "403", "404", "413", "422", "429", "503")
     }
     for status in ("401", "404", "422", "503"):
         schema = operation["responses"][status]["content"]["application/json"]["schema"]
