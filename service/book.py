@@ -149,9 +149,9 @@ class Book:
         if pulse.consent == "none" or not pulse.revision:
             return self.stranger(user_id, served, moment).customers
         model = served.ranker.model
-        weights = self._state.weights_of(user_id)
+        weights = self._state.weights_of(user_id, served.version)
         if weights is None:
-            # Nobody has worked them out yet; a moment later somebody will have.
+            # Nobody has worked them out by this model yet; a moment later somebody will have.
             return described(self._state, [user_id], served, moment)
         events = self._state.own_events(user_id, model.items)
         memberships = from_names(user_id, model.axes, weights)

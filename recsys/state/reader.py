@@ -36,7 +36,10 @@ _OF_SESSION: Final = (
     .where(events.c.session_id == bindparam("session_id"), users.c.registered.is_(False))
     .where(events.c.user_id != bindparam("user_id"))
 )
-_WEIGHTS: Final = select(memberships.c.weights).where(memberships.c.user_id == bindparam("user_id"))
+_WEIGHTS: Final = select(memberships.c.weights).where(
+    memberships.c.user_id == bindparam("user_id"),
+    memberships.c.model_version == bindparam("model_version"),
+)
 
 
 class HistoryReader:
@@ -92,9 +95,9 @@ class HistoryReader:
         rows = self._database.glance(_OF_SESSION, user_id=user_id, session_id=session_id)
         return _own(rows, items)
 
-    def weights_of(self, user_id: str) -> Weights | None:
-        """Read the memberships of one user; None where none have been worked out."""
-        rows = self._database.glance(_WEIGHTS, user_id=user_id)
+    def weights_of(self, user_id: str, model_version: str) -> Weights | None:
+        """Read the memberships of one user by a model; None where they are not worked out yet."""
+        rows = self._database.glance(_WEIGHTS, user_id=user_id, model_version=model_version)
         return json.loads(rows[0][0]) if rows else None
 
     def all_events(self) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from recsys.state import Exposure, StateStore
+from recsys.state import Exposure, Profile, StateStore
 from service.app import create_app
 from service.settings import Settings
 
@@ -106,6 +106,15 @@ class TestEvents:
         assert state.profiles.of(["late"])["late"]
         segments = client.get("/v1/users/late/segments").json()["segments"]
         assert {one["axis"] for one in segments} == set(state.profiles.of(["late"])["late"])
+
+    def test_memberships_by_another_model_are_not_hers(
+        self, client: Any, state: StateStore
+    ) -> None:
+        before = client.get(f"/v1/users/{KNOWN}/segments").json()
+        revision = state.pulse(KNOWN).revision
+        state.profiles.put([Profile(KNOWN, revision, {})], model_version="another", as_of=0)
+        assert client.get(f"/v1/users/{KNOWN}/segments").json() == before
+        assert before["segments"]
 
     def test_many_requests_at_once(self, client: Any, state: StateStore) -> None:
         found: list[dict[str, Any]] = []
