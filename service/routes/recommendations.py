@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from recsys.errors import RecsysError
+from recsys.errors import RecsysError, StateError
 from recsys.state import Pulse
 from service.answers import Answered, Asked, answer
 from service.dependencies import READ, Front, PathId, Shopfront
@@ -101,7 +101,15 @@ async def _one_of_many(front: Shopfront, one: dict[str, Any], request_id: str) -
 
 
 async def _answered(front: Shopfront, asked: Asked) -> Answered:
-    pulse = front.feel(asked.user_id)
+    try:
+        return await _answered_by(front, asked, front.feel(asked.user_id))
+    except StateError as error:
+        # It went away between two questions of one request.
+        front.state_trouble = str(error)
+        return await _answered_by(front, asked, None)
+
+
+async def _answered_by(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
     if _is_quick(front, asked, pulse):
         return answer(front, asked, pulse)
     # To read and describe a customer takes long enough for others to wait for it.

@@ -1,7 +1,9 @@
 """What goes wrong has one form, a code of a closed list and an id to ask about."""
 
+import sqlite3
+import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +158,23 @@ class TestHealth:
             (own_shop / "store" / "state.db").write_bytes(whole)
             assert client.get("/v1/health/ready").status_code == 200
             assert client.get(USER).status_code == 200
+
+
+def test_a_state_that_goes_away_between_two_questions(serve: Serve, own_shop: Path) -> None:
+    with serve(own_shop) as client:
+        rename_events(own_shop, "events", "away")
+        answer = client.get(USER)
+        assert (answer.status_code, answer.json()["degraded"]) == (200, ["state"])
+        rename_events(own_shop, "away", "events")
+        until = time.monotonic() + 20
+        while client.get(USER).json()["degraded"]:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def rename_events(shop: Path, old: str, new: str) -> None:
+    with closing(sqlite3.connect(shop / "store" / "state.db")) as connection:
+        connection.execute(f"ALTER TABLE {old} RENAME TO {new}")
 
 
 def break_state(shop: Path, how: str) -> bytes:
