@@ -154,18 +154,30 @@ class Database:
         names: list[str] | None = getattr(compiled, "positiontup", None)
         driven = values if names is None else [values[name] for name in names]
         with self._explained():
-            return self._asked(compiled.string, driven)
+            try:
+                return self._asked(compiled.string, driven)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                # The database was started anew since this thread asked it the last time.
+                return self._asked(compiled.string, driven)
 
     def _asked(self, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
+        dialect = self._engine.dialect
         try:
             cursor = self._kept().cursor()
             cursor.execute(statement, parameters)
             found: list[tuple[Any, ...]] = cursor.fetchall()
             cursor.close()
-        except self._engine.dialect.loaded_dbapi.Error as error:
+        except dialect.loaded_dbapi.Error as error:
+            is_lost = dialect.is_disconnect(error, self._thread.connection, None)
             self._drop_kept()
             raise DBAPIError.instance(
-                statement, None, error, self._engine.dialect.loaded_dbapi.Error
+                statement,
+                None,
+                error,
+                dialect.loaded_dbapi.Error,
+                connection_invalidated=is_lost,
             ) from error
         return found
 
