@@ -16,6 +16,7 @@ import uvicorn
 
 from recsys.client import Client, UnavailableError
 from service.app import create_app
+from service.protocol import Protocol
 from service.settings import Settings
 
 PATIENCE = 60.0
@@ -26,7 +27,7 @@ INSTALLED = Path(sys.executable).with_name("recsys")
 def listening(shop: Path, **settings: Any) -> Iterator[str]:
     """Serve over a socket of this machine, and stop whatever happens."""
     app = create_app(Settings(config_path=str(shop / "recsys.toml"), **settings))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app, http=Protocol, log_level="warning"))
     with socket.create_server(("127.0.0.1", 0)) as door:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
         thread.start()

@@ -22,6 +22,7 @@ from recsys.ranking.published import open_bundle
 
 LOGGING: Final = "logging.json"
 """In the service: one line of JSON for each request and each event."""
+PROTOCOL: Final = "service.protocol:Protocol"
 KEEPER: Final = "service.keeper"
 COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
 GRACE_SECONDS: Final = 30
@@ -84,6 +85,7 @@ def _serve(host: str, port: int, workers: int) -> None:
             factory=True,
             host=host,
             port=port,
+            http=PROTOCOL,
             workers=workers,
             log_config=str(files("service") / LOGGING),
             access_log=False,

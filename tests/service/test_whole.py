@@ -1,6 +1,7 @@
 """The service as a whole: its document, what it loads, and a real socket."""
 
 import json
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -147,3 +148,20 @@ def test_a_real_socket(shop: Path, client: Any) -> None:
             error = json.load(refused)["error"]
             assert (refused.code, error["code"]) == (422, "invalid_request")
             assert error["request_id"] == refused.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"GARBAGE\r\n\r\n", b"GET /v1/trending?segment=" + b"x" * 66_000 + b" HTTP/1.1\r\n\r\n"],
+)
+def test_what_is_no_http_is_refused_as_every_error_is(shop: Path, said: bytes) -> None:
+    with listening(shop) as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), PATIENCE) as connection:
+            connection.sendall(said)
+            answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    error = json.loads(body)["error"]
+    assert error["code"] == "invalid_request"
+    assert f"X-Request-Id: {error['request_id']}".encode() in head
