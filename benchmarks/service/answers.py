@@ -11,6 +11,7 @@ one JSON document; times are milliseconds.
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
@@ -19,19 +20,33 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from load import figures, pull, read
-from serving import Server, key_of, state_of, write
+from load import connected, figures, pull
+from serving import Server, key_for, state_of, write
+
+from recsys.cli.serve import PROTOCOL
 
 LIST, NOTHING = "/v1/recommendations/", "/v1/nothing/"
 CONNECTIONS = 8
 
 
+class Doors(Server):
+    """The service with a route that does nothing, as `recsys serve` runs it."""
+
+    def _words(self) -> list[str]:
+        os.environ["RECSYS_CONFIG"] = str(self._config.resolve())
+        here = Path(__file__).parent
+        logging = here.parents[1] / "service" / "logging.json"
+        place = ("--app-dir", str(here), "--port", str(self.port))
+        told = ("--log-config", str(logging), "--no-access-log", "--http", PROTOCOL)
+        return [sys.executable, "-m", "uvicorn", "doors:create_app", "--factory", *place, *told]
+
+
 def compare(config: Path, *, seconds: float, rounds: int) -> dict[str, Any]:
     """Serve, and measure both routes in turns."""
     with state_of(config) as state:
-        users, key = state.user_ids(), key_of(state, "read")
+        users = state.user_ids()
     paths = {route: [f"{route}{user}" for user in users] for route in (NOTHING, LIST)}
-    with Server(config, app="doors:create_app") as server:
+    with key_for(config, "read") as key, Doors(config) as server:
         first = asyncio.run(each_once(server.port, key, paths[LIST]))
         found: dict[str, list[dict[str, float]]] = {route: [] for route in paths}
         for number in range(rounds):
@@ -41,7 +56,7 @@ def compare(config: Path, *, seconds: float, rounds: int) -> dict[str, Any]:
                 )
                 found[route].append(figures(replies, seconds))
                 print(number, route, found[route][-1], file=sys.stderr, flush=True)
-        memory = server.memory()
+        memory = server.megabytes()
     nothing, lists = (middle(found[route]) for route in (NOTHING, LIST))
     return {
         "users": len(users),
@@ -56,9 +71,9 @@ def compare(config: Path, *, seconds: float, rounds: int) -> dict[str, Any]:
 
 async def each_once(port: int, key: str, paths: list[str]) -> dict[str, float]:
     """Ask for everybody once: each is read from the state and described."""
-    start, replies = time.perf_counter(), []
-    for path in paths:
-        replies += await read(port, key, [path], until=time.perf_counter() + 1e-9, seed=0)
+    start = time.perf_counter()
+    async with connected(port, key) as line:
+        replies = [await line.ask("GET", path) for path in paths]
     return figures(replies, time.perf_counter() - start)
 
 

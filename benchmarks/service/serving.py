@@ -43,7 +43,7 @@ def recsys(*words: str | Path) -> str:
     return done.stdout
 
 
-def make_shop(folder: Path, url: str | None = None) -> Path:
+def make_shop(folder: Path, url: str | None = None, model: str = SMALL) -> Path:
     """Train the sample shop in a folder, with its state at `url`; returns its config."""
     for file in SAMPLE.glob("*.csv"):
         shutil.copy(file, folder)
@@ -57,7 +57,7 @@ def make_shop(folder: Path, url: str | None = None) -> Path:
     )
     recsys("init", *files, "-o", config)
     with config.open("a", encoding="utf-8") as text:
-        text.write(SMALL)
+        text.write(model)
         text.write(f"\n[state]\nurl = {json.dumps(url)}\n" if url else "")
     recsys("train", "-c", config)
     return config
@@ -102,11 +102,13 @@ class Server:
     ----------
     config
         Of the shop; what the process says goes into ``serve.log`` beside it.
+    options
+        More words for the command.
     """
 
-    def __init__(self, config: Path) -> None:
-        self._config, self._port = config, free_port()
-        self.address = f"http://127.0.0.1:{self._port}"
+    def __init__(self, config: Path, *options: str) -> None:
+        self._config, self._options, self.port = config, options, free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
         self.log = config.with_name("serve.log")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -127,14 +129,24 @@ class Server:
 
     def start(self) -> None:
         """Start, and wait until it is ready."""
-        words = ("serve", "-c", self._config, "--port", str(self._port), "--open")
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen([RECSYS, *words], stdout=log, stderr=log)
+            self._process = subprocess.Popen(self._words(), stdout=log, stderr=log)
         until = time.monotonic() + PATIENCE
         while not self._is_ready():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"the service did not start:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.02)
+
+    def _words(self) -> list[str]:
+        place = ("-c", str(self._config), "--port", str(self.port))
+        return [str(RECSYS), "serve", *place, *(self._options or ["--open"])]
+
+    def megabytes(self) -> dict[str, list[float]]:
+        """Return the proportional set size of each process: what several share counts once."""
+        found: dict[str, list[float]] = {}
+        for pid in [self.process.pid, *children_of(self.process.pid)]:
+            found.setdefault(part_of(pid), []).append(pss_of(pid))
+        return found
 
     def kill(self) -> None:
         """Kill it, as ``kill -9`` does."""
@@ -161,6 +173,37 @@ class Server:
                 return True
         except (urllib.error.URLError, OSError):
             return False
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that one has started."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(child) for child in text.split()]
+
+
+def part_of(pid: int) -> str:
+    """Tell what a process of the service is for."""
+    words = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+    parts = {"service.keeper": "keeper", "spawn_main": "workers", "resource_tracker": "tracker"}
+    return next((part for word, part in parts.items() if word in words), "serve")
+
+
+def pss_of(pid: int) -> float:
+    """Return the proportional set size of a process in megabytes; Linux alone tells it."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    (kilobytes,) = (line.split()[1] for line in text.splitlines() if line.startswith("Pss:"))
+    return round(int(kilobytes) / 1024, 1)
+
+
+@contextmanager
+def key_for(config: Path, scope: str) -> Iterator[str]:
+    """Draw an API key for a run; it is revoked afterwards."""
+    name = f"run-{time.time_ns()}"
+    key = recsys("keys", "create", name, "--scope", scope, "-c", config).strip()
+    try:
+        yield key
+    finally:
+        recsys("keys", "revoke", name, "-c", config)
 
 
 def client_of(server: Server, **headers: str) -> httpx.AsyncClient:
