@@ -27,6 +27,8 @@ KEEPER: Final = "service.keeper"
 COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
 GRACE_SECONDS: Final = 30
 """How long requests may still take when the service is told to stop."""
+SILENT_SECONDS: Final = 30
+"""After which a worker is replaced: a busy machine takes longer than the usual five to load one."""
 
 
 class Clock(StrEnum):
@@ -90,6 +92,7 @@ def _serve(host: str, port: int, workers: int) -> None:
             log_config=str(files("service") / LOGGING),
             access_log=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_worker_healthcheck=SILENT_SECONDS,
         )
     except SystemExit as left:
         # Its exit codes are not ours, and it has said why.
