@@ -1,15 +1,16 @@
-# Two commands for everybody, three more for those who change the code.
+# Two commands for everybody, four more for those who change the code.
 #   make demo         train, evaluate and serve on real grocery data
 #   make test         the tests a user's machine can run
 #   make check        style, types, import directions, documentation
 #   make test-slow    quality floors on real data and the whole demo
+#   make audit        known vulnerabilities of what is pinned, secrets in what is tracked
 #   make lock         write constraints.txt anew from what is installed
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 BIN := $(VENV)/bin
 
-.PHONY: demo test check test-slow lock clean
+.PHONY: demo test check test-slow audit lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/recsys demo $(ARGS)
@@ -26,6 +27,9 @@ check: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow -rs $(ARGS)
+
+audit: $(VENV)/.dev
+	$(BIN)/python .ci/audit.py
 
 lock: $(VENV)/.dev
 	$(BIN)/python -m pip freeze --exclude-editable | sort -f > constraints.txt

@@ -177,6 +177,7 @@ def _fetch(url: str, server: uvicorn.Server, thread: threading.Thread) -> dict[s
                 f"the service did not start on {HOST}:{PORT}; is the port taken? See above"
             )
         time.sleep(0.05)
-    with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+    # The address is the one that was just opened here.
+    with urllib.request.urlopen(url, timeout=PATIENCE) as response:  # noqa: S310
         answer: dict[str, object] = json.load(response)
     return answer

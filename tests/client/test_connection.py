@@ -220,9 +220,9 @@ class TestWhatItSays:
     def test_a_password_of_the_address_is_not_told(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        address = f"http://user:secret@127.0.0.1:{port}"
+        address = f"http://user:hunter2@127.0.0.1:{port}"
         with closing(Client(address, patience=PATIENT)) as shop:
-            assert "secret" not in str(failure(shop.live))
+            assert "hunter2" not in str(failure(shop.live))
 
     def test_a_key_with_a_line_end_is_not_told(self) -> None:
         with pytest.raises(ConfigError, match="a line's end") as caught:

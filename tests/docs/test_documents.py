@@ -241,7 +241,7 @@ def test_links_lead_somewhere(document: str) -> None:
         assert (place.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "test-slow", "lock"])
+@pytest.mark.parametrize("target", ["demo", "test", "check", "test-slow", "audit", "lock"])
 def test_documented_make_targets_exist(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^{target}:", makefile, re.MULTILINE)

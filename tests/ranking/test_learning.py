@@ -308,7 +308,7 @@ def test_who_never_repeats_learns_on_new_items_alone():
     assert (trials.n_new == 0).any()  # some have nothing new to find: they count nothing
 
 
-def test_habit_weighs_more_where_what_is_known_may_be_listed():
+def test_habit_weighs_more_where_known_items_are_listed():
     signals = (POPULARITY, HABIT, NEIGHBOURS)
     always, never = (learn_all(with_known(), signals, repeat=r) for r in ("always", "never"))
     assert weight(always, HABIT) > max(2 * weight(never, HABIT), 0.5)
