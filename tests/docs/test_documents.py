@@ -48,7 +48,7 @@ SEGMENTS = (ROOT / "recsys" / "segments" / "README.md").read_text(encoding="utf-
 RANKING = (ROOT / "recsys" / "ranking" / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md",
              "benchmarks/README.md", "recsys/segments/README.md",
-             "recsys/ranking/README.md")  # fmt: skip
+             "recsys/ranking/README.md", "service/deploy/README.md")  # fmt: skip
 OF_AXES = {kind.config.__name__ for kind in KINDS.values()} | {"Calm", "Condition", "Rule"}
 """The tables of the config that the document of segments describes."""
 OF_VARIANTS = {model.__name__ for model in (Recipe, PinRule, BoostRule, BuryRule, RequireRule,
