@@ -222,8 +222,9 @@ class Database:
         return Path(str(self._url.database)) if is_file else None
 
     def _existing(self) -> Engine:
-        # Connecting would make an empty SQLite file, which would look like a state.
-        if self._file is not None and not self._file.exists():
+        # Connecting would make an empty SQLite file, which would look like a state; to an empty
+        # one it would wait for everybody who has it open.
+        if self._file is not None and not (self._file.exists() and self._file.stat().st_size):
             raise self._not_created()
         return self._engine
 

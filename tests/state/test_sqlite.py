@@ -38,6 +38,14 @@ def test_an_empty_file_is_no_state(open_store: Open, tmp_path: Path) -> None:
         open_store(f"sqlite:///{tmp_path}/state.db").counts()
 
 
+def test_a_state_emptied_while_it_is_open_is_gone_at_once(open_store: Open, tmp_path: Path) -> None:
+    store = filled(open_store, tmp_path / "state.db")
+    (tmp_path / "state.db").write_bytes(b"")
+    # Not "locked", after as long as a writer waits.
+    with pytest.raises(StateError, match="has not been created; run `recsys train`"):
+        store.ping()
+
+
 def test_a_relative_path_is_the_working_folders(
     open_store: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
