@@ -27,10 +27,14 @@ class Postgres:
         self._numbers = itertools.count()
 
     def new_database(self) -> str:
-        """Make an empty database; returns its URL."""
+        """Make an empty database; returns its URL.
+
+        To whoever connects with that URL it is one, and to the server a schema, which need not be
+        copied and written out.
+        """
         name = f"shop{next(self._numbers)}"
-        self.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return self._uri.replace("/postgres?", f"/{name}?").replace("postgresql:", DRIVER)
+        self.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+        return f"{self._uri.replace('postgresql:', DRIVER)}&options=-csearch_path%3D{name}"
 
     def execute(self, statement: sql.Composable | LiteralString) -> None:
         """Execute one statement, outside of any transaction."""
