@@ -2,13 +2,15 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from recsys.cli import run
+from recsys.pipelines import windows
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 SMALL = "\n[model]\nfactors = 8\niterations = 4\n"
@@ -28,6 +30,20 @@ class Answer(NamedTuple):
 
 
 Ask = Callable[..., Answer]
+
+
+@contextmanager
+def one_window() -> Iterator[None]:
+    """Learn weights on one window before a cut: commands are asked here, not how good lists are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "WINDOWS", 1)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def little_learning() -> Iterator[None]:
+    with one_window():
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +88,8 @@ def trained(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same shop, trained; read only."""
     folder = tmp_path_factory.mktemp("trained") / "shop"
     shutil.copytree(untrained, folder)
-    assert run(["train", "-c", str(folder / "recsys.toml")]) == 0
+    with one_window():
+        assert run(["train", "-c", str(folder / "recsys.toml")]) == 0
     return folder
 
 
