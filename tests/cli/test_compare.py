@@ -1,11 +1,16 @@
 """``recsys compare``: variants, files and stored results; verdicts and exit codes."""
 
 import json
+import shutil
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
+
+from recsys.cli import run
 
 WINDOW = '[evaluation]\ncut = "2024-06-02"\ntest_window = "28d"\nk = [5, 10]\nmin_users = 20\n'
 
@@ -21,27 +26,51 @@ def shop(new_shop: Path) -> Path:
     return with_window(new_shop)
 
 
-@pytest.fixture
-def lists(shop: Path, tmp_path: Path) -> dict[str, Path]:
-    """Lists that hold what was bought, and lists that do not."""
+class Lists(NamedTuple):
+    """Files of lists that hold what was bought, and that do not."""
+
+    right: Path
+    wrong: Path
+
+
+def write_lists(shop: Path, folder: Path) -> Lists:
     events = pd.read_csv(shop / "events.csv", dtype=str)
     bought = events[(events["event"] == "purchase") & (events["timestamp"] >= "2024-06-02")]
     right = bought[["user_id", "item_id"]].drop_duplicates()
     right["rank"] = right.groupby("user_id").cumcount() + 1
     wrong = right.assign(item_id="unsold")[right["rank"] == 1]
-    found = {"right": tmp_path / "right.csv", "wrong": tmp_path / "wrong.csv"}
-    right.to_csv(found["right"], index=False)
-    wrong.to_csv(found["wrong"], index=False)
-    return found
+    lists = Lists(folder / "right.csv", folder / "wrong.csv")
+    right.to_csv(lists.right, index=False)
+    wrong.to_csv(lists.wrong, index=False)
+    return lists
 
 
-def test_a_ranking_that_finds_everything_is_better(
-    ask: Any, shop: Path, lists: dict[str, Path]
-) -> None:
-    words = ("popular", lists["right"], "--require", "better", "--format", "json")
-    answer = ask("compare", *words, shop=shop)
-    assert answer.code == 0
-    document = answer.json
+@pytest.fixture(scope="module")
+def lists(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Lists:
+    return write_lists(untrained, tmp_path_factory.mktemp("lists"))
+
+
+class Anew(NamedTuple):
+    """What a comparison said, and where its results are kept."""
+
+    document: Any
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def anew(untrained: Path, lists: Lists, tmp_path_factory: pytest.TempPathFactory) -> Anew:
+    """The popular list and the right ones, compared once; it leaves with 0."""
+    folder = tmp_path_factory.mktemp("compared")
+    shop = with_window(Path(shutil.copytree(untrained, folder / "shop")))
+    words = ["compare", "popular", str(lists.right), "--require", "better", "--format", "json"]
+    words += ["--output", str(folder / "one"), "-c", str(shop / "recsys.toml")]
+    with redirect_stdout(StringIO()) as out:
+        assert run(words) == 0
+    return Anew(json.loads(out.getvalue()), folder / "one")
+
+
+def test_a_ranking_that_finds_everything_is_better(anew: Anew) -> None:
+    document = anew.document
     first = document["comparisons"][0]
     assert (first["baseline"], first["candidate"]) == ("popular", "right")
     assert first["verdict"]["decision"] == "better"
@@ -51,35 +80,31 @@ def test_a_ranking_that_finds_everything_is_better(
 
 
 def test_what_is_required_and_does_not_hold_leaves_with_6(
-    ask: Any, shop: Path, lists: dict[str, Path]
+    ask: Any, shop: Path, lists: Lists
 ) -> None:
-    answer = ask("compare", "popular", lists["wrong"], "--require", "better", shop=shop)
+    answer = ask("compare", "popular", lists.wrong, "--require", "better", shop=shop)
     assert answer.code == 6
     assert "wrong is worse than popular" in answer.err.replace("\n", " ")
     assert "too few users to read" in answer.err
     assert "lifecycle" in answer.out
-    items = len(pd.read_csv(lists["wrong"]))
+    items = len(pd.read_csv(lists.wrong))
     assert f"{items} items listed by wrong are outside the catalogue" in answer.err
-    assert ask("compare", "popular", lists["wrong"], shop=shop).code == 0
 
 
-def test_stored_results_are_compared_without_training(
-    ask: Any, shop: Path, lists: dict[str, Path], tmp_path: Path
-) -> None:
-    words = ("popular", lists["right"], "--output", tmp_path / "one", "--format", "json")
-    anew = ask("compare", *words, shop=shop).json["comparisons"][0]
+def test_stored_results_are_compared_without_training(ask: Any, shop: Path, anew: Anew) -> None:
     (shop / "events.csv").unlink()
-    names = (tmp_path / "one" / "popular", tmp_path / "one" / "right")
+    names = (anew.folder / "popular", anew.folder / "right")
     stored = ask("compare", *names, "--format", "json", shop=shop).json
     for part in ("overall", "segments", "heterogeneity", "lists", "verdict", "measures"):
-        assert json.dumps(stored[part]) == json.dumps(anew[part]), part
+        assert json.dumps(stored[part]) == json.dumps(anew.document["comparisons"][0][part]), part
     assert ask("compare", *names[::-1], "--require", "better", shop=shop).code == 6
+    assert ask("compare", *names[::-1], shop=shop).code == 0
 
 
 def test_results_of_other_questions_are_refused(
-    ask: Any, shop: Path, lists: dict[str, Path], tmp_path: Path
+    ask: Any, shop: Path, lists: Lists, tmp_path: Path
 ) -> None:
-    words = ("--recommendations", lists["right"], "--output")
+    words = ("--recommendations", lists.right, "--output")
     assert ask("evaluate", *words, tmp_path / "one", shop=shop).code == 0
     config = (shop / "recsys.toml").read_text(encoding="utf-8")
     (shop / "recsys.toml").write_text(config.replace("2024-06-02", "2024-05-20"), encoding="utf-8")
@@ -105,9 +130,9 @@ def test_misuse(ask: Any, shop: Path, names: tuple[str, ...], code: int, said: s
 
 
 def test_a_stored_result_beside_a_variant_is_refused(
-    ask: Any, shop: Path, lists: dict[str, Path], tmp_path: Path
+    ask: Any, shop: Path, lists: Lists, tmp_path: Path
 ) -> None:
-    words = ("--recommendations", lists["right"], "--output", tmp_path / "one")
+    words = ("--recommendations", lists.right, "--output", tmp_path / "one")
     assert ask("evaluate", *words, shop=shop).code == 0
     one = tmp_path / "one"
     assert "name DIR/NAME for both" in ask("compare", "popular", one / "right", shop=shop).err

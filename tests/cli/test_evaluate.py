@@ -1,14 +1,18 @@
 """``recsys evaluate``: the offline protocol, for variants and for anybody's lists."""
 
 import json
+import shutil
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from recsys import metrics
+from recsys.cli import run
 from recsys.cli.evaluate import print_gaps
 from recsys.ranking import BUILT_IN
 
@@ -28,12 +32,28 @@ def with_cut(shop: Path, cut: str, window: str = "28d") -> Path:
     return shop
 
 
-def test_variants_are_judged_side_by_side(ask: Any, new_shop: Path, tmp_path: Path) -> None:
-    shop, report = with_cut(new_shop, "2024-06-02"), tmp_path / "report"
-    words = ("--variant", "popular", "--variant", "segment_aware", "--output", report)
-    answer = ask("evaluate", *words, "--format", "json", shop=shop)
-    assert answer.code == 0
-    document = answer.json
+class Judged(NamedTuple):
+    """What an evaluation printed, the shop it was about, and the folder it wrote."""
+
+    document: Any
+    shop: Path
+    report: Path
+
+
+@pytest.fixture(scope="module")
+def judged(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """The built-in variants, judged once; read only."""
+    folder = tmp_path_factory.mktemp("judged")
+    shop = with_cut(Path(shutil.copytree(untrained, folder / "shop")), "2024-06-02")
+    words = ["--variant", "popular", "--variant", "segment_aware", "--format", "json"]
+    words += ["--output", str(folder / "report"), "-c", str(shop / "recsys.toml")]
+    with redirect_stdout(StringIO()) as out:
+        assert run(["evaluate", *words]) == 0
+    return Judged(json.loads(out.getvalue()), shop, folder / "report")
+
+
+def test_variants_are_judged_side_by_side(judged: Judged) -> None:
+    document, shop, report = judged
     assert json.loads((report / "report.json").read_text(encoding="utf-8")) == document
     assert document["protocol"]["cut"] == "2024-06-02T00:00:00Z"
     assert document["protocol"]["end"] == "2024-06-30T00:00:00Z"
@@ -43,17 +63,17 @@ def test_variants_are_judged_side_by_side(ask: Any, new_shop: Path, tmp_path: Pa
     told = [one["variant"] for one in document["fairness"]]
     assert told == [document["candidate"], document["baseline"]]
     assert "What each segment is shown" in (report / "report.html").read_text(encoding="utf-8")
-    for name, judged in document["variants"].items():
+    for name, found in document["variants"].items():
         per_user = pd.read_parquet(report / "users" / f"{name}.parquet")
         assert list(per_user)[:4] == COLUMNS
         assert dict(zip(per_user["user_id"], per_user["n_rel"], strict=True)) == {
             user: len(items) for user, items in targets.items()
         }
-        for measure, bins in judged["bins"].items():
-            assert per_user[measure].mean() == pytest.approx(judged["mean"][measure])
-            assert sum(row["users"] for row in bins) == judged["users"][measure]
+        for measure, bins in found["bins"].items():
+            assert per_user[measure].mean() == pytest.approx(found["mean"][measure])
+            assert sum(row["users"] for row in bins) == found["users"][measure]
         assert document["counts"]["users_without_a_list"][name] == 0
-    means = {name: judged["mean"]["ndcg@10"] for name, judged in document["variants"].items()}
+    means = {name: found["mean"]["ndcg@10"] for name, found in document["variants"].items()}
     assert means["segment_aware"] > means["popular"]
 
 
@@ -107,13 +127,15 @@ def test_lists_of_any_recommender(ask: Any, new_shop: Path, tmp_path: Path) -> N
         assert per_user.loc[user, "precision@5"] == pytest.approx(hits[:5].sum() / 5)
 
 
-def test_our_lists_are_judged_alike_in_a_file(ask: Any, new_shop: Path, tmp_path: Path) -> None:
+def test_our_lists_are_judged_alike_in_a_file(
+    ask: Any, new_shop: Path, judged: Judged, tmp_path: Path
+) -> None:
     shop, file = with_cut(new_shop, "2024-06-02"), tmp_path / "lists.parquet"
     ask("train", "--as-of", "2024-06-02", shop=shop)
     words = ("--variant", "own_purchases", "-k", 10, "--output", file)
     assert ask("recommend", "--all", *words, "--as-of", "2024-06-02", shop=shop).code == 0
     theirs = ask("evaluate", "--recommendations", file, "--format", "json", shop=shop).json
-    ours = ask("evaluate", "--variant", "own_purchases", "--format", "json", shop=shop).json
+    ours = judged.document
     # Users who are new after the cut are in nobody's file.
     some = [row["bin"] for row in ours["variants"]["own_purchases"]["bins"]["ndcg@10"][1:]]
     for found in ("ndcg@5", "recall@10"):
