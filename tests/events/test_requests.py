@@ -91,7 +91,7 @@ values = st.none() | st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(NAMES, values)), min_size=1, max_size=6))
 def test_a_file_with_the_same_rows_is_judged_alike(rows):
     judged = Judge(frozenset(EVENT_TYPES)).judge([rows], end=10**18)

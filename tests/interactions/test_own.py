@@ -70,7 +70,7 @@ def assert_same(one, other):
             )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(events, max_size=25),
     st.sampled_from(CONFIGS),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from recsys.bundle import BundleStore
+from recsys.pipelines import windows
 from recsys.pipelines.publish import fill_state, keep_memberships, publish
 from recsys.pipelines.recommend import moment, recommend, table_of
 from recsys.pipelines.train import fit
@@ -189,9 +190,10 @@ EVERY_KIND = {
 
 
 def test_every_kind_of_axis_is_served_as_it_was_trained(
-    tmp_path, open_shop_of, tables, make_config
+    tmp_path, monkeypatch, open_shop_of, tables, make_config
 ):
     """Cut points, norms, prices, launches and imported segments reach one user's rows unharmed."""
+    monkeypatch.setattr(windows, "WINDOWS", 1)
     users = tables.users.assign(**{"imported:vip": None})
     users.loc[users.index[::3], "imported:vip"] = '{"gold": 0.75, "old": 0.25}'
     config = make_config(segments=EVERY_KIND)

@@ -8,7 +8,6 @@ import pytest
 
 from recsys.errors import ConfigError, DataError
 from recsys.evaluation import BINS
-from recsys.pipelines import windows
 from recsys.pipelines.evaluate import evaluate, with_baselines
 from recsys.pipelines.ingest import open_evaluated
 from recsys.pipelines.lists import GivenLists
@@ -21,13 +20,7 @@ from recsys.vocabulary import Vocabulary
 CUT = {"cut": "2024-06-01T00:00:00Z", "test_window": "14d", "k": [3, 10]}
 NAMES = ("popular", "own_purchases", "als")
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_window():
-    """No weights are learnt here: one window before a cut is as good as three."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "WINDOWS", 1)
-        yield
+pytestmark = pytest.mark.usefixtures("one_window")
 
 
 @pytest.fixture(scope="module")
@@ -296,9 +289,12 @@ def test_a_user_counts_once_however_often_she_is_asked_about(shop, make_config):
 
 
 def test_one_cut_is_told_from_another_and_seeds_are_not_new_questions(shop, make_config):
+    # What is asked does not depend on who answers: for lists of a file nothing is trained.
+    lists = [GivenLists("theirs", pd.DataFrame({"user_id": ["a"], "item_id": ["b"], "rank": [1]}))]
+
     def question(**evaluation):
         config = small(make_config, **{**CUT, **evaluation})
-        return evaluate(shop, config, config.chosen(["popular"])).question
+        return evaluate(shop, config, [], lists=lists).question
 
     first = question()
     assert question(seeds=[7]) == question(seeds=[7, 8]) == first

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from recsys.events.shop import WITHOUT_TIMES
+from recsys.pipelines import windows
 from recsys.pipelines.train import fit, rehearse
 from recsys.pipelines.windows import TOO_SHORT
 from recsys.ranking import Request, describe
@@ -57,8 +58,9 @@ def test_weights_are_learnt_for_the_variants_that_ask_for_them(trained, config):
 
 
 def test_variants_that_differ_after_the_blend_alone_share_what_is_learnt(
-    tables, make_config, open_shop_of
+    monkeypatch, tables, make_config, open_shop_of
 ):
+    monkeypatch.setattr(windows, "WINDOWS", 1)
     pin = {"first": {"kind": "pin", "items": [tables.items["item_id"].iloc[-1]]}}
     config = make_config(
         segments={"age": {"kind": "attribute", "column": "age"}},
@@ -167,7 +169,9 @@ def everyone_new(events):
         everyone_new,
     ],
 )
-def test_odd_shops_train_and_rank(odd, tables, open_shop_of, make_config, content):
+def test_odd_shops_train_and_rank(odd, monkeypatch, tables, open_shop_of, make_config, content):
+    # Two windows may differ in what they lack, as three may.
+    monkeypatch.setattr(windows, "WINDOWS", 2)
     config = make_config(
         segments={"lifecycle": {"kind": "lifecycle"}, "taste": {"kind": "interest"}}
     )
@@ -190,8 +194,9 @@ def test_a_catalogue_of_which_nothing_is_left_gives_empty_lists(tables, config, 
 
 
 def test_an_axis_younger_than_the_learning_window_trains_without_a_weight(
-    tables, config, open_shop_of
+    monkeypatch, tables, config, open_shop_of
 ):
+    monkeypatch.setattr(windows, "WINDOWS", 1)
     last_week = tables.users.assign(valid_from="2024-06-25")
     shop = open_shop_of(tables._replace(users=last_week), config)
     trained = fit(shop, config, as_of=shop.after_all(), threads=1)
