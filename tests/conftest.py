@@ -1,15 +1,17 @@
-"""What several rooms' tests share: PostgreSQL, scripts of the benchmarks, a shop trained once."""
+"""What several rooms' tests share: PostgreSQL, benchmarks, a shop trained once, quickly."""
 
 import importlib.util
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from recsys.cli import run
+from recsys.pipelines import windows
 
 NewDatabase = Callable[[], str]
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -49,6 +51,26 @@ def new_database() -> Iterator[NewDatabase]:
         server.stop()
 
 
+@contextmanager
+def on_one_window() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "WINDOWS", 1)
+        yield
+
+
+@pytest.fixture(scope="session")
+def learning_little() -> Callable[[], AbstractContextManager[None]]:
+    """Lets weights be learnt on one window, which takes half the time of learning on three."""
+    return on_one_window
+
+
+@pytest.fixture(scope="module")
+def one_window() -> Iterator[None]:
+    """For modules to which one window before a cut is as good as three."""
+    with on_one_window():
+        yield
+
+
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample shop, trained; read only."""
@@ -65,7 +87,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run(["init", *words, "-o", config]) == 0
     with Path(config).open("a", encoding="utf-8") as text:
         text.write(SMALL)
-    assert run(["train", "-c", config]) == 0
+    with on_one_window():
+        assert run(["train", "-c", config]) == 0
     return folder
 
 

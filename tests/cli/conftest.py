@@ -2,15 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from recsys.cli import run
-from recsys.pipelines import windows
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 SMALL = "\n[model]\nfactors = 8\niterations = 4\n"
@@ -32,18 +31,9 @@ class Answer(NamedTuple):
 Ask = Callable[..., Answer]
 
 
-@contextmanager
-def one_window() -> Iterator[None]:
-    """Learn weights on one window before a cut: commands are asked here, not how good lists are."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "WINDOWS", 1)
-        yield
-
-
 @pytest.fixture(scope="module", autouse=True)
-def little_learning() -> Iterator[None]:
-    with one_window():
-        yield
+def quickly(one_window: None) -> None:
+    """Commands are asked here, not how good lists are."""
 
 
 @pytest.fixture(autouse=True)
@@ -84,11 +74,15 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(
+    untrained: Path,
+    learning_little: Callable[[], AbstractContextManager[None]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """The same shop, trained; read only."""
     folder = tmp_path_factory.mktemp("trained") / "shop"
     shutil.copytree(untrained, folder)
-    with one_window():
+    with learning_little():
         assert run(["train", "-c", str(folder / "recsys.toml")]) == 0
     return folder
 

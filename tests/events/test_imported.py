@@ -115,7 +115,7 @@ def test_a_file_without_segments_is_refused_with_the_remedy():
         shop_of({"user_id": ["ann"], "group": ["gold"]})
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=8))
 def test_any_name_of_a_segment_is_read_back(name):
     shop = shop_of({"user_id": ["ann", "bob"], "segment": [name, "plain"]})

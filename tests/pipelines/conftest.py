@@ -11,7 +11,6 @@ from recsys.bundle import content_id
 from recsys.config import RecsysConfig, parse_config
 from recsys.engines import connect
 from recsys.events.shop import Shop, read_shop
-from recsys.pipelines import windows
 from recsys.pipelines.ingest import intake_of
 from recsys.pipelines.train import Trained, fit
 
@@ -88,14 +87,6 @@ def shop(open_shop_of: Callable[..., Shop], tables: Tables, config: RecsysConfig
 @pytest.fixture(scope="session")
 def trained(shop: Shop, config: RecsysConfig) -> Trained:
     return fit(shop, config, as_of=shop.after_all(), threads=1)
-
-
-@pytest.fixture(scope="module")
-def one_window() -> Iterator[None]:
-    """Learn weights on one window before a cut, for modules to which it is as good as three."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "WINDOWS", 1)
-        yield
 
 
 @pytest.fixture(scope="session")
