@@ -15,8 +15,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.demo
 	$(BIN)/recsys demo $(ARGS)
 
+# Files in their order: the long ones have few tests, and would come last.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
