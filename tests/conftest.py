@@ -4,14 +4,14 @@ import importlib.util
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from recsys.cli import run
-from recsys.pipelines import windows
+
+from .learning import on_one_window
 
 NewDatabase = Callable[[], str]
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -49,19 +49,6 @@ def new_database() -> Iterator[NewDatabase]:
         server.execute("SELECT pg_reload_conf()")
         yield server.new_database
         server.stop()
-
-
-@contextmanager
-def on_one_window() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "WINDOWS", 1)
-        yield
-
-
-@pytest.fixture(scope="session")
-def learning_little() -> Callable[[], AbstractContextManager[None]]:
-    """Lets weights be learnt on one window, which takes half the time of learning on three."""
-    return on_one_window
 
 
 @pytest.fixture(scope="module")

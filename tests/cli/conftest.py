@@ -3,13 +3,14 @@
 import json
 import shutil
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from recsys.cli import run
+
+from ..learning import on_one_window
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 SMALL = "\n[model]\nfactors = 8\niterations = 4\n"
@@ -74,15 +75,11 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(
-    untrained: Path,
-    learning_little: Callable[[], AbstractContextManager[None]],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
+def trained(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same shop, trained; read only."""
     folder = tmp_path_factory.mktemp("trained") / "shop"
     shutil.copytree(untrained, folder)
-    with learning_little():
+    with on_one_window():
         assert run(["train", "-c", str(folder / "recsys.toml")]) == 0
     return folder
 
