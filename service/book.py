@@ -2,7 +2,8 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -76,6 +77,48 @@ class Known:
         return found[1]
 
 
+class Together:
+    """Works memberships out for requests that cannot wait for the process beside.
+
+    All who ask meanwhile are the next batch, for a batch costs little more than one customer: after
+    another model was activated, nobody's memberships may be there yet.
+
+    Parameters
+    ----------
+    state
+        Where customers are read.
+    """
+
+    def __init__(self, state: StateStore) -> None:
+        self._state = state
+        self._asking, self._working = threading.Lock(), threading.Lock()
+        self._waiting: dict[tuple[str, int], dict[str, Future[Named]]] = {}
+
+    def segments(self, user_id: str, served: Served, moment: int) -> Named:
+        """Return the segments of one customer, by name."""
+        key = (served.version, moment)
+        with self._asking:
+            asked = self._waiting.setdefault(key, {}).setdefault(user_id, Future())
+        with self._working:
+            if not asked.done():
+                with self._asking:
+                    batch = self._waiting.pop(key)
+                self._settle(batch, served, moment)
+        return asked.result()
+
+    def _settle(self, batch: Mapping[str, "Future[Named]"], served: Served, moment: int) -> None:
+        try:
+            memberships = described(self._state, list(batch), served, moment).memberships
+            rows = memberships.users.index_of(list(batch)).tolist()
+            found = [memberships.named(row) for row in rows]
+        except Exception as error:
+            for asked in batch.values():
+                asked.set_exception(error)
+        else:
+            for asked, segments in zip(batch.values(), found, strict=True):
+                asked.set_result(segments)
+
+
 class Book:
     """The customers that a process remembers; may be shared between threads.
 
@@ -90,6 +133,7 @@ class Book:
     def __init__(self, state: StateStore, most: int) -> None:
         self._state, self._most = state, most
         self._known: OrderedDict[str, Known] = OrderedDict()
+        self._together = Together(state)
         self._stranger: tuple[tuple[str, int], Customers] | None = None
         self._lock = threading.Lock()
 
@@ -149,12 +193,12 @@ class Book:
         if pulse.consent == "none" or not pulse.revision:
             return self.stranger(user_id, served, moment).customers
         model = served.ranker.model
-        weights = self._state.weights_of(user_id, served.version)
-        if weights is None:
-            # Nobody has worked them out by this model yet; a moment later somebody will have.
-            return described(self._state, [user_id], served, moment)
+        segments = self._state.weights_of(user_id, served.version)
+        if segments is None:
+            # The process beside has not come to her yet.
+            segments = self._together.segments(user_id, served, moment)
         events = self._state.own_events(user_id, model.items)
-        memberships = from_names(user_id, model.axes, weights)
+        memberships = from_names(user_id, model.axes, segments)
         return Customers(history(user_id, events, served, moment), memberships)
 
 
