@@ -11,6 +11,7 @@ from recsys.bundle import StoreConfig
 from recsys.errors import ConfigError, nearest
 from recsys.evaluation.config import EvaluationConfig
 from recsys.events.config import FILES, DataConfig
+from recsys.events.queries import Query
 from recsys.interactions import InteractionsConfig
 from recsys.models import ModelConfig
 from recsys.ranking import BUILT_IN, Recipe, Variant, Wording, variants
@@ -186,11 +187,7 @@ def _placed(problems: str, places: Mapping[str, str]) -> str:
 def _anchored(config: RecsysConfig, folder: Path) -> RecsysConfig:
     data = _files_in(config.data, folder, FILES)
     store = config.store.model_copy(update={"path": str(folder / config.store.path)})
-    url = config.state.url
-    file = url.removeprefix(SQLITE_FILE)
-    if file != url and not file.startswith(IN_MEMORY):
-        url = SQLITE_FILE + str(folder / file)
-    state = config.state.model_copy(update={"url": url})
+    state = config.state.model_copy(update={"url": _url_in(config.state.url, folder)})
     evaluation = _files_in(config.evaluation, folder, ("train", "targets", "catalogue"))
     segments = {
         name: _files_in(axis, folder, ("file",)) if axis.kind == "imported" else axis
@@ -209,7 +206,19 @@ def _anchored(config: RecsysConfig, folder: Path) -> RecsysConfig:
 def _files_in(table: Any, folder: Path, names: Iterable[str]) -> Any:
     """Anchor the files that a table of the config names at the config's own folder."""
     named = {name: value for name in names if (value := getattr(table, name)) is not None}
-    return table.model_copy(update={name: str(folder / value) for name, value in named.items()})
+    return table.model_copy(update={name: _in(value, folder) for name, value in named.items()})
+
+
+def _in(source: str | Query, folder: Path) -> str | Query:
+    if isinstance(source, Query):
+        return source.model_copy(update={"url": _url_in(source.url, folder)})
+    return str(folder / source)
+
+
+def _url_in(url: str, folder: Path) -> str:
+    file = url.removeprefix(SQLITE_FILE)
+    is_relative = file != url and not file.startswith(IN_MEMORY)
+    return SQLITE_FILE + str(folder / file) if is_relative else url
 
 
 def _causes(problems: Iterable[Any]) -> list[Any]:
@@ -295,5 +304,13 @@ def _inside(node: dict[str, Any], step: str | int, schema: dict[str, Any]) -> An
 def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     while "$ref" in node:
         node = schema["$defs"][node["$ref"].rpartition("/")[2]]
-    parts = [part for part in node.get("anyOf", ()) if part.get("type") != "null"]
-    return _resolved(parts[0], schema) if len(parts) == 1 else node
+    parts = [part for part in _parts(node) if part.get("type") != "null"]
+    tables = [part for part in parts if "$ref" in part]
+    meant = tables if len(tables) == 1 else parts
+    return _resolved(meant[0], schema) if len(meant) == 1 else node
+
+
+def _parts(node: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a value may be instead of each other."""
+    found: list[dict[str, Any]] = node.get("anyOf") or node.get("oneOf") or []
+    return found

@@ -17,6 +17,7 @@ from recsys.cli.options import (
     write_frame,
 )
 from recsys.cli.output import Format, print_frame, print_json, progress_bar, say, to_json
+from recsys.config import RecsysConfig
 from recsys.drawing.pages import require_extra
 from recsys.errors import DataError
 from recsys.pipelines.ingest import open_shop
@@ -55,7 +56,7 @@ def segment(
         _print_sizes(sizes, len(found.memberships.users), found.notes, format)
         return
     insight = look_closer(shop, config, found, progress=progress_bar)
-    title = f"Segments of {Path(config.data.events).parent.name or 'the shop'}"
+    title = f"Segments of {_shop_name(config)}"
     document = segment_document(shop, found, insight, title=title)
     if report is not None:
         _write_report(report, document, found)
@@ -71,6 +72,13 @@ def segment(
         say(line)
     if report is not None:
         say(f"the page to look at: {report / 'segments.html'}")
+
+
+def _shop_name(config: RecsysConfig) -> str:
+    """Return the name of the folder that the events lie in."""
+    events = config.data.events
+    folder = Path(events).parent.name if isinstance(events, str) else ""
+    return folder or "the shop"
 
 
 def _write_report(folder: Path, document: dict[str, Any], found: Segmented) -> None:

@@ -1,7 +1,11 @@
-"""Where a shop's files are, and what their columns are called."""
+"""Where a shop's data are, and what their columns are called."""
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Annotated, Any
 
+from pydantic import Discriminator, Field, Tag
+
+from recsys.events.queries import Query
 from recsys.types import Config
 
 FILES = (
@@ -13,21 +17,33 @@ FILES = (
     "campaign_users",
     "redemptions",
 )
-"""The keys of ``[data]`` that name files."""
+"""The keys of ``[data]`` that name files or queries."""
+
+
+def _kind(value: Any) -> str:
+    return "table" if isinstance(value, Mapping | Query) else "text"
+
+
+Named = Annotated[
+    Annotated[str, Tag("text")] | Annotated[Query, Tag("table")], Discriminator(_kind)
+]
+"""A path, a glob, or a table ``{ url, query }``."""
 
 
 class DataConfig(Config):
     """The ``[data]`` table of the config."""
 
-    events: str = Field(description="a path or a glob of CSV, Parquet or JSONL files")
-    users: str | None = Field(None, description="a file of users and their attributes")
-    items: str | None = Field(None, description="a file of items: category, brand, price …")
-    category_tree: str | None = Field(
+    events: Named = Field(
+        description="a path or a glob of CSV, Parquet or JSONL files, or a query of a database"
+    )
+    users: Named | None = Field(None, description="a file of users and their attributes")
+    items: Named | None = Field(None, description="a file of items: category, brand, price …")
+    category_tree: Named | None = Field(
         None, description="a file of categories and the parent of each; items get the whole path"
     )
-    campaigns: str | None = Field(None, description="a file of campaigns: when, of what kind")
-    campaign_users: str | None = Field(None, description="a file of who was sent which campaign")
-    redemptions: str | None = Field(None, description="a file of who redeemed a coupon, and when")
+    campaigns: Named | None = Field(None, description="a file of campaigns: when, of what kind")
+    campaign_users: Named | None = Field(None, description="a file of who was sent which campaign")
+    redemptions: Named | None = Field(None, description="a file of who redeemed a coupon, and when")
     default_event: str = Field("purchase", description="the event of files without that column")
     where: str | None = Field(
         None, description="an SQL condition on the file's own columns; rows left out are counted"

@@ -89,7 +89,7 @@ def require(ours: str, columns: Columns, source: Mapping[str, Column], *, file: 
     if column is None:
         have = ", ".join(source)
         raise DataError(
-            f"the {file} file has no column for {ours!r}; it has {have}; "
+            f"the {file} source has no column for {ours!r}; it has {have}; "
             f'name it in the config: [data.columns] {ours} = "their column"'
         )
     return column

@@ -1,4 +1,4 @@
-"""CSV, Parquet and JSONL files, globs and pandas frames, all as one relation of their columns."""
+"""Files, globs, queries and pandas frames, all as one relation of their own columns."""
 
 import glob
 from collections.abc import Callable, Sequence
@@ -9,9 +9,10 @@ import pandas as pd
 
 from recsys.engines import literal, quote, rows
 from recsys.errors import DataError
+from recsys.events.queries import Query, lay_out
 
-Source = str | pd.DataFrame
-"""A path, a glob or a frame."""
+Source = str | Query | pd.DataFrame
+"""A path, a glob, a query of a database or a frame."""
 
 CSV = (".csv", ".tsv")
 JSON_LINES = (".jsonl", ".ndjson")
@@ -34,14 +35,14 @@ def open_source(
     forgiving: bool = False,
     needed: Callable[[Sequence[str]], str] | None = None,
 ) -> duckdb.DuckDBPyRelation:
-    """Open a source as a relation of its own columns, untouched; a text file's values are text.
+    """Open a source as a relation of its own columns; values of text files and queries are text.
 
     Parameters
     ----------
     connection
         Where the relation is made.
     source
-        A path, a glob of files with the same ending, or a pandas frame.
+        A path, a glob of files with the same ending, a query, or a pandas frame.
     name
         The relation's name, also used in messages.
     forgiving
@@ -55,10 +56,15 @@ def open_source(
     Raises
     ------
     DataError
-        When nothing is there, the ending is unknown, or the file cannot be read.
+        When nothing is there, the ending is unknown, or the source cannot be read.
+    ConfigError
+        When the URL of a query cannot be meant.
     """
     if isinstance(source, pd.DataFrame):
         return _open_frame(connection, source, name)
+    if isinstance(source, Query):
+        lay_out(connection, source, name, place=f"[data] {_spoken(name)}")
+        return connection.table(name)
     files = files_of(source, name)
     ending = _ending_of_all(files, source)
     kind = "TABLE" if forgiving and ending != PARQUET else "VIEW"

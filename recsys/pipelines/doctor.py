@@ -15,9 +15,18 @@ from threadpoolctl import threadpool_info
 
 from recsys.bundle import BundleStore
 from recsys.config import RecsysConfig, load_config
+from recsys.databases import from_environment, shown
 from recsys.engines import connect, literal, rows
-from recsys.errors import ConfigError, DataError, NotFoundError, StateError, StoreError
+from recsys.errors import (
+    ConfigError,
+    DataError,
+    NotFoundError,
+    RecsysError,
+    StateError,
+    StoreError,
+)
 from recsys.events.config import FILES
+from recsys.events.queries import Query, rows_of
 from recsys.events.readers import CSV, ENDINGS, PARQUET, ending_of, files_of
 from recsys.state import StateStore
 
@@ -129,25 +138,27 @@ def examine(config_path: Path | None) -> list[Check]:
 
 def shop(config: RecsysConfig) -> Iterator[Check]:
     """Look at what a config names: files, folders, the store and the state."""
-    files = named_files(config)
-    size = sum(_size(text) for text in files.values())
-    yield from (data_file(key, text) for key, text in files.items())
-    number, known = count_rows(config.data.events)
-    yield events(number, known=known)
+    sources = named_sources(config)
+    size = sum(_size(source) for source in sources.values() if isinstance(source, str))
+    yield from (data_source(key, source) for key, source in sources.items())
+    number = 0
+    if isinstance(config.data.events, str):
+        number, known = count_rows(config.data.events)
+        yield events(number, known=known)
     yield memory(number, available_memory(_read(MEMORY)))
     yield disk(Path(config.store.path), size)
     yield store(BundleStore(config.store.path))
     yield state(config.state.url)
 
 
-def named_files(config: RecsysConfig) -> dict[str, str]:
-    """Return ``[table] key`` -> the path or glob it gives."""
+def named_sources(config: RecsysConfig) -> dict[str, str | Query]:
+    """Return ``[table] key`` -> the path, the glob or the query it gives."""
     named = {f"[data] {key}": getattr(config.data, key) for key in FILES}
     for key in ("train", "targets", "catalogue"):
         named[f"[evaluation] {key}"] = getattr(config.evaluation, key)
     for name, axis in config.segments.items():
         named[f"[segments.{name}] file"] = getattr(axis, "file", None)
-    return {key: text for key, text in named.items() if text is not None}
+    return {key: source for key, source in named.items() if source is not None}
 
 
 # the installation and the machine
@@ -271,6 +282,21 @@ def disk(folder: Path, size: int) -> Check:
 # the shop
 
 
+def data_source(name: str, source: str | Query) -> Check:
+    """Look for what a key of the config names."""
+    return data_file(name, source) if isinstance(source, str) else data_query(name, source)
+
+
+def data_query(name: str, query: Query) -> Check:
+    """Ask a database for the first of its rows."""
+    try:
+        with rows_of(query, place=name) as found:
+            columns = ", ".join(found.keys())
+    except RecsysError as error:
+        return Check(name, "problem", str(error), "correct it, or set the variable it names")
+    return Check(name, "ok", f"a query of {shown(query.url)} gives {columns}")
+
+
 def data_file(name: str, text: str) -> Check:
     """Look for the files that a key of the config names."""
     try:
@@ -332,9 +358,9 @@ def store(bundles: BundleStore) -> Check:
 def state(url: str) -> Check:
     """Say whether users and histories can be read, and how many there are."""
     try:
-        unopened = _unopened(url)
-        return unopened or _opened(url)
-    except StateError as error:
+        found = from_environment(url, place="[state] url")
+        return _unopened(found) or _opened(found)
+    except (ConfigError, StateError) as error:
         return Check("state", "problem", str(error), "see [state] url")
 
 

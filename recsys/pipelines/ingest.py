@@ -11,6 +11,7 @@ from recsys.config import RecsysConfig
 from recsys.engines import connect
 from recsys.errors import DataError
 from recsys.events import mapping
+from recsys.events.queries import Query
 from recsys.events.readers import files_of, open_source
 from recsys.events.schema import EVENT_TYPES
 from recsys.events.shop import Shop, read_shop
@@ -19,7 +20,9 @@ from recsys.events.times import parse_time
 from recsys.events.validation import Intake
 
 LARGE: Final = 256 * 2**20
-"""Bytes of event files from which a shop's tables lie on the disk: about 20 million events."""
+"""Bytes of event files from which a shop's tables lie on the disk: about 20 million events.
+
+How much a query gives is not known before."""
 
 
 def intake_of(config: RecsysConfig) -> Intake:
@@ -72,12 +75,15 @@ def open_shop(config: RecsysConfig) -> Shop:
     return replace(shop, scratch=scratch)
 
 
-def _scratch(events: str) -> TemporaryDirectory[str] | None:
+def _scratch(events: str | Query) -> TemporaryDirectory[str] | None:
     """Make a folder for the tables of a shop that memory may be too small for."""
-    size = sum(Path(file).stat().st_size for file in files_of(events, "events"))
-    if size < LARGE:
+    if isinstance(events, str) and _size(events) < LARGE:
         return None
     return TemporaryDirectory(prefix="recsys-", ignore_cleanup_errors=True)
+
+
+def _size(events: str) -> int:
+    return sum(Path(file).stat().st_size for file in files_of(events, "events"))
 
 
 def open_columns(

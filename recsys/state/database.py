@@ -25,6 +25,7 @@ from sqlalchemy.engine.interfaces import Compiled
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from recsys.databases import from_environment, name_of, with_driver
 from recsys.errors import StateError
 from recsys.state.migrations import STEPS, upgrade
 from recsys.state.tables import SALT_KEY, SCHEMA_KEY, SCHEMA_VERSION, TABLES, meta
@@ -67,12 +68,13 @@ class Database:
     ------
     StateError
         If the URL is of another kind, or its driver is not installed.
+    ConfigError
+        If it is in an environment variable that is not set.
     """
 
     def __init__(self, url: str) -> None:
         self._url = _checked_url(url)
-        # Options of a URL can hold secrets too, so messages never show them.
-        self._name = self._url.set(query={}).render_as_string(hide_password=True)
+        self._name = name_of(self._url)
         self._engine = _engine(self._url)
         self._verified = False
         self._compiled: dict[Select[Any], Compiled] = {}
@@ -294,7 +296,7 @@ def _version(connection: Connection) -> str | None:
 
 def _checked_url(url: str) -> URL:
     try:
-        parsed = parse_url(url)
+        parsed = with_driver(parse_url(from_environment(url, place="[state] url")))
     except (ArgumentError, ValueError) as error:
         # What cannot be parsed may hold a password anywhere, so the text is not repeated.
         raise StateError(

@@ -7,6 +7,7 @@ import pandas as pd
 from pydantic import Field
 from sqlalchemy import delete
 
+from recsys.databases import Url
 from recsys.state import people
 from recsys.state.changes import Pulse, pulse
 from recsys.state.database import Database
@@ -27,8 +28,9 @@ _ROWS_A_STATEMENT = 20_000
 class StateConfig(Config):
     """The ``[state]`` table of the config."""
 
-    url: str = Field(
-        "sqlite:///store/state.db", description="an SQLAlchemy URL: a SQLite file, or PostgreSQL"
+    url: Url = Field(
+        "sqlite:///store/state.db",
+        description="an SQLAlchemy URL of SQLite or PostgreSQL, or env:NAME of a variable with it",
     )
 
 

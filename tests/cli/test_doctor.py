@@ -116,6 +116,28 @@ def test_what_is_wrong_with_a_config_leaves_with_6(
     assert f"found a problem: {problem}" in answer.err
 
 
+def test_a_query_is_asked_for_its_first_rows(
+    ask: Any, new_shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = new_shop / "recsys.toml"
+    query = '{ url = "env:SHOP_DB", query = "SELECT 7 AS user_id, 8 AS item_id" }'
+    changed = config.read_text(encoding="utf-8").replace('"events.csv"', query)
+    config.write_text(changed, encoding="utf-8")
+    (new_shop / "shop.db").touch()
+    monkeypatch.setenv("SHOP_DB", f"sqlite:///{new_shop}/shop.db")
+    answer = ask("doctor", "--format", "json", shop=new_shop)
+    assert found(answer)["[data] events"] == {
+        "name": "[data] events",
+        "status": "ok",
+        "finding": "a query of env:SHOP_DB gives user_id, item_id",
+        "remedy": "",
+    }
+    monkeypatch.delenv("SHOP_DB")
+    answer = ask("doctor", "--format", "json", shop=new_shop)
+    assert answer.json["problems"] == ["[data] events"]
+    assert "'SHOP_DB' is not set" in found(answer)["[data] events"]["finding"]
+
+
 def test_a_config_that_is_named_and_not_there(ask: Any, tmp_path: Path) -> None:
     answer = ask("doctor", "--format", "json", shop=tmp_path)
     assert (answer.code, answer.json["problems"]) == (6, ["config"])

@@ -9,6 +9,7 @@ import pytest
 from recsys.cli.demo import CONFIG as DEMO
 from recsys.config import RecsysConfig, json_schema, load_config, parse_config
 from recsys.errors import ConfigError
+from recsys.events.queries import Query
 from recsys.segments.axes.imported import ImportedConfig
 
 LEAST = '[data]\nevents = "events.csv"\n'
@@ -49,6 +50,8 @@ def refused(text: str) -> str:
         ),
         ("[evaluation]\ncuts = 1\n", "[evaluation] 'cuts' is no key; did you mean 'cut'?"),
         ("[store]\npth = 'x'\n", "[store] 'pth' is no key; did you mean 'path'?"),
+        ("users = { url = 'x', qery = 'y' }\n", "[data.users] 'qery' is no key; did you mean"),
+        ("users = { url = 'x' }\n", "[data.users] 'query' is missing"),
         ("[state]\nurn = 'x'\n", "[state] 'urn' is no key; did you mean 'url'?"),
         (
             "[service]\nvariant = 'als'\n",
@@ -220,7 +223,7 @@ def test_relative_paths_start_at_the_configs_folder(
     monkeypatch.chdir(tmp_path)
     config = load_config("shop/recsys.toml")
     assert config.data.events == str(shop / "in" / "*.csv")
-    assert Path(config.data.users or "").resolve() == tmp_path / "users.csv"
+    assert Path(str(config.data.users)).resolve() == tmp_path / "users.csv"
     assert config.data.items == "/all/items.csv"
     assert config.store.path == str(shop / "store")
     assert config.state.url == f"sqlite:///{shop}/store/state.db"
@@ -238,6 +241,17 @@ def test_relative_paths_start_at_the_configs_folder(
 )
 def test_only_a_relative_sqlite_file_is_moved(url: str, read: str) -> None:
     assert parsed(LEAST + f'[state]\nurl = "{url}"\n').state.url == read
+    query = parsed(LEAST + f'users = {{ url = "{url}", query = "SELECT 1" }}\n').data.users
+    assert isinstance(query, Query)
+    assert query.url == read
+
+
+def test_a_document_of_the_config_shows_no_secret() -> None:
+    database = "postgresql://me:hunter2@shop/db?sslpassword=hunter3"
+    text = f'users = {{ url = "{database}", query = "SELECT 1" }}\n[state]\nurl = "{database}"\n'
+    written = parsed(LEAST + text).model_dump_json()
+    assert "hunter" not in written
+    assert "postgresql://me:***@shop/db" in written
 
 
 def test_a_configured_variant_replaces_the_built_in_one() -> None:

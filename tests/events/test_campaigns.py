@@ -161,5 +161,5 @@ def test_a_shops_own_columns(read: Read) -> None:
     [("campaigns", "ends"), ("campaign_users", "user_id"), ("redemptions", "timestamp")],
 )
 def test_a_required_column_that_is_not_there(name: str, column: str, read: Read) -> None:
-    with pytest.raises(DataError, match=rf"the {name} file has no column for '{column}'; it has"):
+    with pytest.raises(DataError, match=rf"the {name} source has no column for '{column}'; it has"):
         read(EVENTS, **{**whole(), name: whole()[name].drop(columns=column)})

@@ -89,7 +89,7 @@ def test_a_tree_without_items_changes_nothing(read: Read) -> None:
 
 
 def test_a_tree_without_parents_says_what_is_missing(read: Read) -> None:
-    with pytest.raises(DataError, match=r"category_tree file has no column for 'parent'"):
+    with pytest.raises(DataError, match=r"category_tree source has no column for 'parent'"):
         read(EVENTS, category_tree=pd.DataFrame({"category": ["a"]}))
 
 

@@ -268,7 +268,7 @@ def test_a_parquet_file_cut_in_the_middle_is_an_error(
 def test_a_file_without_columns_says_what_is_missing(name: str, tmp_path: Path, read: Read) -> None:
     content = {"garbage.jsonl": "hello\n", "array.jsonl": '[{"user_id": "1"}]\n'}
     (tmp_path / name).write_text(content.get(name, ""))
-    with pytest.raises(DataError, match="the events file has no column for 'user_id'; it has"):
+    with pytest.raises(DataError, match="the events source has no column for 'user_id'; it has"):
         read(str(tmp_path / name))
 
 

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import create_engine
 
 from recsys.events.times import parse_time
 from recsys.pipelines.ingest import open_shop
@@ -64,10 +65,9 @@ def test_another_time_zone_and_locale_change_nothing(monkeypatch, tables, first,
 
 
 @pytest.fixture(scope="module")
-def files(tables, tmp_path_factory):
-    """The same tables as CSV, and as Parquet with columns of their own types."""
-    folder = tmp_path_factory.mktemp("files")
-    typed = tables.events.assign(
+def typed(tables):
+    """The same tables with columns of their own types."""
+    events = tables.events.assign(
         timestamp=pd.to_datetime(tables.events["timestamp"]),
         quantity=tables.events["quantity"].astype("int64"),
         amount=tables.events["amount"].astype("float64"),
@@ -75,13 +75,16 @@ def files(tables, tmp_path_factory):
     items = tables.items.assign(
         price=tables.items["price"].astype("float64"), available=tables.items["available"] == "True"
     )
-    for name, text, parquet in (
-        ("events", tables.events, typed),
-        ("users", tables.users, tables.users),
-        ("items", tables.items, items),
-    ):
-        text.to_csv(folder / f"{name}.csv", index=False)
-        parquet.to_parquet(folder / f"{name}.parquet", index=False)
+    return tables._replace(events=events, items=items)
+
+
+@pytest.fixture(scope="module")
+def files(tables, typed, tmp_path_factory):
+    """They as CSV, and as Parquet."""
+    folder = tmp_path_factory.mktemp("files")
+    for name in tables._fields:
+        getattr(tables, name).to_csv(folder / f"{name}.csv", index=False)
+        getattr(typed, name).to_parquet(folder / f"{name}.parquet", index=False)
     return folder
 
 
@@ -89,6 +92,29 @@ def files(tables, tmp_path_factory):
 def test_the_kind_of_file_changes_nothing(ending, files, make_config, first, content):
     data = {name: f"{name}.{ending}" for name in ("events", "users", "items")}
     config = make_config(files, data=data)
+    shop = open_shop(config)
+    found = content(fit(shop, config, as_of=shop.after_all(), threads=1))
+    shop.close()
+    assert found == first
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request, typed, tmp_path, monkeypatch):
+    """They in a database, whose URL is in the environment."""
+    url = f"sqlite:///{tmp_path}/shop.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("new_database")()
+    engine = create_engine(url)
+    for name in typed._fields:
+        getattr(typed, name).to_sql(name, engine, index=False)
+    engine.dispose()
+    monkeypatch.setenv("SHOP_DB", url)
+
+
+def test_a_database_changes_nothing(database, make_config, first, content):
+    names = ("events", "users", "items")
+    data = {name: {"url": "env:SHOP_DB", "query": f"SELECT * FROM {name}"} for name in names}
+    config = make_config(data=data)
     shop = open_shop(config)
     found = content(fit(shop, config, as_of=shop.after_all(), threads=1))
     shop.close()
