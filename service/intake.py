@@ -159,7 +159,7 @@ class Intake:
 
     def _taken_in(self, some: Sequence[_Waiting]) -> list[Receipt]:
         judged = self._judge.judge([one.rows for one in some], end=max(one.end for one in some))
-        outcomes = self._state.take_in(judged.events).tolist()
+        outcomes = self._state.take_in(judged.events, told=True).tolist()
         counts: Counter[tuple[int, int]] = Counter()
         refusals: list[list[Refusal]] = [[] for _ in some]
         for (number, place), outcome in zip(judged.events.index, outcomes, strict=True):

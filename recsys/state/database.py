@@ -104,6 +104,13 @@ class Database:
                     self._build(connection, version)
                 self._verify(connection)
 
+    def exists(self) -> bool:
+        """Whether the tables have been made, be it of an older version."""
+        if self._file is not None and not self._file.exists():
+            return False
+        with self._explained(), self._engine.connect() as connection:
+            return _version(connection) is not None
+
     def upgrade(self) -> None:
         """Bring the tables of an older version on; there have to be some."""
         with self._explained(), self._existing().connect() as connection:

@@ -52,7 +52,12 @@ Outcomes = npt.NDArray[np.int8]
 
 
 def take_in(
-    database: Database, connection: Connection, frame: pd.DataFrame, rows_a_statement: int
+    database: Database,
+    connection: Connection,
+    frame: pd.DataFrame,
+    rows_a_statement: int,
+    *,
+    told: bool,
 ) -> Outcomes:
     """Put events into the state; returns what became of each row of `frame`.
 
@@ -60,14 +65,14 @@ def take_in(
     nothing is taken in, and of somebody without consent nothing but what she ordered.
     """
     rows = require_keys(frame).reset_index(drop=True)
-    ordered = in_key_order(_linked(connection, rows))
+    ordered = in_key_order(linked(connection, rows))
     refused = _refused(database, connection, ordered)
     outcomes = np.full(len(ordered), Taken.REFUSED, dtype=np.int8)
     wanted = ordered[~refused]
-    fresh = [_insert(database, connection, part) for part in parts(wanted, rows_a_statement)] or [
-        np.zeros(0, dtype=bool)
+    fresh = [
+        _insert(database, connection, part, told=told) for part in parts(wanted, rows_a_statement)
     ]
-    is_new = np.concatenate(fresh)
+    is_new = np.concatenate([np.zeros(0, dtype=bool), *fresh])
     outcomes[~refused] = np.where(is_new, Taken.NEW, Taken.DUPLICATE)
     _touch(database, connection, wanted[USER_ID][is_new])
     if is_new.any() and TIME in wanted:
@@ -77,12 +82,13 @@ def take_in(
     return in_order
 
 
-def _insert(database: Database, connection: Connection, part: pd.DataFrame) -> Flags:
+def _insert(database: Database, connection: Connection, part: pd.DataFrame, *, told: bool) -> Flags:
     """Insert rows that are not there yet; returns which of them were not."""
     names, rows = event_rows(part)
     insert = database.insert(events).on_conflict_do_nothing()
     statement = insert.returning(events.c[USER_ID], events.c[EVENT_ID])
-    found = connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
+    whole = [dict(zip(names, row, strict=True), told=told) for row in rows]
+    found = connection.execute(statement, whole)
     new = {tuple(row) for row in found}
     pairs = zip(part[USER_ID].tolist(), part[EVENT_ID].tolist(), strict=True)
     # Of two rows with one id the first is the event, whichever of them the database took.
@@ -95,7 +101,7 @@ def _taken_once(new: set[tuple[Any, ...]], pair: tuple[Any, ...]) -> bool:
     return is_new
 
 
-def _linked(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
+def linked(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
     """Put the events of visitors who are known by now down to their users."""
     if connection.execute(select(links.c.alias).limit(1)).first() is None:
         return frame

@@ -7,12 +7,14 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from recsys.errors import DataError
 from recsys.events.schema import EVENT_COLUMNS, EVENT_ID, USER_ID
 from recsys.state.tables import KINDS, REQUIRED
 
 _WHOLE: Final = pd.Int64Dtype()
+_ARROW: Final = {"number": pa.float64(), "money": pa.int64(), "time": pa.int64()}
 _WRITTEN: Final = {"number": pd.Float64Dtype(), "money": _WHOLE, "time": _WHOLE}
 
 
@@ -58,6 +60,14 @@ def event_frame(rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
     named = zip(EVENT_COLUMNS, columns, strict=True)
     index = pd.RangeIndex(len(rows))
     return pd.DataFrame({name: _read(values, KINDS[name], index) for name, values in named}, index)
+
+
+def event_table(rows: Sequence[Sequence[Any]]) -> pa.Table:
+    """Rows of the table ``events`` as Arrow's: of them an engine makes a table of many."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(EVENT_COLUMNS)
+    typed = {name: _ARROW.get(kind, pa.string()) for name, kind in KINDS.items()}
+    named = zip(typed.items(), columns, strict=True)
+    return pa.table({name: pa.array(values, kind) for (name, kind), values in named})
 
 
 def newest_of(times: "pd.Series[Any]") -> int | None:

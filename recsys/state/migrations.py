@@ -29,8 +29,17 @@ def _revisions_and_consent(connection: Connection) -> None:
     )
 
 
+def _told(connection: Connection) -> None:
+    """Version 2 did not know what came over HTTP: all of it counts as the sources'."""
+    for table in ("events", "users"):
+        connection.execute(
+            text(f"ALTER TABLE {table} ADD COLUMN told BOOLEAN NOT NULL DEFAULT false")
+        )
+
+
 STEPS: Final[Mapping[str, tuple[Callable[[Connection], None], str]]] = {
     "1": (_revisions_and_consent, "2"),
+    "2": (_told, "3"),
 }
 """Version -> what brings its tables on, and to which version; new tables are made apart."""
 

@@ -70,7 +70,10 @@ class Receipt(NamedTuple):
 
 
 def put_attributes(database: Database, connection: Connection, frame: pd.DataFrame) -> None:
-    """Set the attributes of users, in place of the ones they had; erased users stay erased."""
+    """Set the attributes of users, in place of the ones they had; erased users stay erased.
+
+    What was told of a user over HTTP stays.
+    """
     told = attribute_rows(frame)
     gone = erased_among(connection, salt_of(connection), [row[USER_ID] for row in told])
     rows = [{**row, "revision": 1, "registered": True} for row in told if row[USER_ID] not in gone]
@@ -84,7 +87,8 @@ def put_attributes(database: Database, connection: Connection, frame: pd.DataFra
         changed = or_(
             users.c.attributes != insert.excluded.attributes, users.c.registered.is_(False)
         )
-        upsert = insert.on_conflict_do_update(index_elements=[USER_ID], set_=new, where=changed)
+        news = and_(changed, users.c.told.is_(False))
+        upsert = insert.on_conflict_do_update(index_elements=[USER_ID], set_=new, where=news)
         connection.execute(upsert, rows)
 
 
@@ -101,7 +105,7 @@ def put_person(
     )
     given: dict[str, Any] = {"registered": True}
     if attributes is not None:
-        given["attributes"] = as_json(attributes)
+        given |= {"attributes": as_json(attributes), "told": True}
     if consent is not None:
         given["consent"] = consent
     new = {"attributes": "{}", "revision": 1} | given

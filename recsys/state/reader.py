@@ -6,15 +6,27 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from recsys.events.schema import USER_ID
 from recsys.interactions.own import NEVER, OwnEvents
 from recsys.state.database import Database
-from recsys.state.frames import attribute_frame, event_frame
+from recsys.state.events import erased_among, linked, salt_of
+from recsys.state.frames import attribute_frame, event_frame, event_table
 from recsys.state.people import Consent, Person, consent_of
 from recsys.state.profiles import Weights
-from recsys.state.tables import BY_TIME, NEWEST_KEY, events, memberships, meta, users
+from recsys.state.tables import (
+    BY_TIME,
+    NEWEST_KEY,
+    OF_EVENT,
+    TOLD,
+    events,
+    links,
+    memberships,
+    meta,
+    users,
+)
 from recsys.vocabulary import Vocabulary
 
 _IDS_A_QUERY = 500
@@ -39,6 +51,13 @@ _OF_SESSION: Final = (
 _WEIGHTS: Final = select(memberships.c.weights).where(
     memberships.c.user_id == bindparam("user_id"),
     memberships.c.model_version == bindparam("model_version"),
+)
+
+
+_ATTRIBUTES: Final = (
+    select(users.c.user_id, users.c.attributes)
+    .where(users.c.attributes != "{}")
+    .order_by(users.c.user_id)
 )
 
 
@@ -70,7 +89,7 @@ class HistoryReader:
         if len(wanted) > _MANY_USERS:
             everything = self.all_events()
             return everything[everything[USER_ID].isin(wanted)].reset_index(drop=True)
-        history = select(events).order_by(*BY_TIME)
+        history = select(*OF_EVENT).order_by(*BY_TIME)
         return self._events([history.where(events.c.user_id.in_(ids)) for ids in _parts(wanted)])
 
     def own_events(self, user_id: str, items: Vocabulary) -> OwnEvents:
@@ -102,7 +121,20 @@ class HistoryReader:
 
     def all_events(self) -> pd.DataFrame:
         """Read the events of all users, as `events_of` gives them."""
-        return self._events([select(events).order_by(*BY_TIME)])
+        return self._events([select(*OF_EVENT).order_by(*BY_TIME)])
+
+    def event_tables(self, *, told: bool = False) -> Iterator[pa.Table]:
+        """Read the events of all users a part at a time, in no order; as `events_of` gives them.
+
+        Parameters
+        ----------
+        told
+            Only what came over HTTP.
+        """
+        query = select(*OF_EVENT).where(TOLD) if told else select(*OF_EVENT)
+        with self._database.reading() as connection:
+            found = connection.execution_options(stream_results=True).execute(query)
+            yield from map(event_table, found.partitions(_ROWS_A_PART))
 
     def attributes_of(self, user_ids: Sequence[str]) -> pd.DataFrame:
         """Read the attributes of some users.
@@ -113,13 +145,34 @@ class HistoryReader:
             The index is the ``user_id``, sorted, of the users that have attributes; one column of
             objects for each attribute any of them has, None where a user has not.
         """
-        known = select(users).where(users.c.attributes != "{}").order_by(users.c.user_id)
         with self._database.reading() as connection:
             return attribute_frame(
-                (row.user_id, row.attributes)
+                row
                 for ids in _parts(sorted({str(user_id) for user_id in user_ids}))
-                for row in connection.execute(known.where(users.c.user_id.in_(ids)))
+                for row in connection.execute(_ATTRIBUTES.where(users.c.user_id.in_(ids)))
             )
+
+    def all_attributes(self, *, told: bool = False) -> pd.DataFrame:
+        """Read the attributes of all users as `attributes_of` does, or those told over HTTP."""
+        query = _ATTRIBUTES.where(users.c.told) if told else _ATTRIBUTES
+        with self._database.reading() as connection:
+            return attribute_frame(connection.execute(query))
+
+    def aliases(self) -> pd.DataFrame:
+        """Return ``kind, alias`` of every visitor and session that turned out to be a user."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(links.c.kind, links.c.alias)).all()
+        return pd.DataFrame(found, columns=["kind", "alias"], dtype=object)
+
+    def linked(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return rows of ``user_id, session_id`` with the users that visitors turned out to be."""
+        with self._database.reading() as connection:
+            return linked(connection, frame)
+
+    def erased_among(self, user_ids: Sequence[str]) -> set[str]:
+        """Return those of some users who were erased."""
+        with self._database.reading() as connection:
+            return erased_among(connection, salt_of(connection), user_ids)
 
     def person(self, user_id: str) -> Person | None:
         """Return what the shop told of a user; None where she is not known."""

@@ -72,7 +72,7 @@ class StateStore(HistoryReader):
         """Make the folder and the tables, and bring older ones on; what is there stays."""
         self._database.create()
 
-    def take_in(self, frame: pd.DataFrame) -> Outcomes:
+    def take_in(self, frame: pd.DataFrame, *, told: bool = False) -> Outcomes:
         """Add events; one whose ``event_id`` the user already has is the same event, and stays.
 
         Parameters
@@ -80,6 +80,8 @@ class StateStore(HistoryReader):
         frame
             ``user_id, event, event_id`` and any of the event's other columns; columns that are
             missing count as null, those that are not an event's are ignored.
+        told
+            Whether they came over HTTP, so that the shop's sources need not have them.
 
         Returns
         -------
@@ -92,14 +94,14 @@ class StateStore(HistoryReader):
             If a required value is missing, or a column of numbers holds something else.
         """
         with self._database.writing() as connection:
-            return take_in(self._database, connection, frame, _ROWS_A_STATEMENT)
+            return take_in(self._database, connection, frame, _ROWS_A_STATEMENT, told=told)
 
     def add_events(self, frame: pd.DataFrame) -> int:
         """Add events as `take_in` does; returns how many were new."""
         return int((self.take_in(frame) == Taken.NEW).sum())
 
     def put_users(self, frame: pd.DataFrame) -> None:
-        """Set the attributes of users, in place of the ones they had.
+        """Set the attributes of users, in place of the ones they had but for what was told of them.
 
         Parameters
         ----------
@@ -172,6 +174,10 @@ class StateStore(HistoryReader):
             receipt = people.erase(self._database, connection, user_id, erased_at=erased_at)
         self._database.settle()
         return receipt
+
+    def exists(self) -> bool:
+        """Whether there is a state at all; it is not made by asking."""
+        return self._database.exists()
 
     def upgrade(self) -> None:
         """Raise `StateError` unless there is a state; one of an older version is brought on."""

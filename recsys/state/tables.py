@@ -29,7 +29,7 @@ from recsys.events.schema import (
     USER_ID,
 )
 
-SCHEMA_VERSION: Final = "2"
+SCHEMA_VERSION: Final = "3"
 
 SCHEMA_KEY: Final = "schema_version"
 NEWEST_KEY: Final = "newest_time"
@@ -80,6 +80,10 @@ def _whole(name: str, default: int | None = None) -> Column[Any]:
     return Column(name, BigInteger, nullable=default is None, server_default=given)
 
 
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=false())
+
+
 def _partial_index(name: str, column: Column[Any], where: ColumnElement[bool]) -> None:
     """Index the rows that meet a condition: few of many."""
     Index(name, column, sqlite_where=where, postgresql_where=where)
@@ -88,14 +92,16 @@ def _partial_index(name: str, column: Column[Any], where: ColumnElement[bool]) -
 meta: Final = Table("meta", metadata, _key("key"), _text("value"))
 
 # `revision` counts whatever changes about a user; `profiled` is the revision that her memberships
-# were worked out at. `registered`: the shop has named her, she is no passing visitor.
+# were worked out at. `registered`: the shop has named her, she is no passing visitor. `told`: her
+# attributes came over HTTP, and what the shop's sources say of her is no news.
 users: Final = Table(
     "users",
     metadata,
     _key(USER_ID),
     _text("attributes"),
     Column("consent", _TEXT, nullable=False, server_default="full"),
-    Column("registered", Boolean, nullable=False, server_default=false()),
+    _flag("registered"),
+    _flag("told"),
     _whole("revision", 0),
     _whole("profiled", -1),
     sqlite_with_rowid=False,
@@ -103,12 +109,19 @@ users: Final = Table(
 _partial_index("users_to_profile", users.c[USER_ID], users.c.profiled != users.c.revision)
 
 # Without rowid the rows lie in the order of the primary key: a user's history is one stretch.
+# `told`: it came over HTTP, the shop's sources need not have it.
 events: Final = Table(
     "events",
     metadata,
     *(_event_column(name) for name in EVENT_COLUMNS),
+    _flag("told"),
     sqlite_with_rowid=False,
 )
+OF_EVENT: Final = tuple(events.c[name] for name in EVENT_COLUMNS)
+"""The event's own columns."""
+TOLD: Final = events.c.told.is_(True)
+"""Which events came over HTTP, as the index has it."""
+_partial_index("events_told", events.c[USER_ID], TOLD)
 _partial_index("events_of_session", events.c.session_id, events.c.session_id.is_not(None))
 
 memberships: Final = Table(

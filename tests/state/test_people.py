@@ -128,6 +128,65 @@ class TestConsent:
         assert not any(word in str(everything) for word in ("shy", "'b'", "'s'"))
 
 
+def told_ids(store: StateStore, **options: bool) -> set[str]:
+    tables = [table.to_pandas() for table in store.event_tables(**options)]
+    return {event_id for table in tables for event_id in table["event_id"]}
+
+
+class TestTold:
+    """What came over HTTP is told from what the shop's sources say."""
+
+    def test_events(self, store: StateStore) -> None:
+        assert list(store.event_tables()) == []
+        store.take_in(frame(event("u", "file"), event("u", "both")))
+        store.take_in(frame(event("u", "web"), event("u", "both"), event("v", "web")), told=True)
+        store.take_in(frame(event("v", "web")))
+        assert told_ids(store, told=True) == {"web"}
+        assert told_ids(store) == {"file", "both", "web"}
+        store.link("visitor", "v", "w")
+        (table,) = store.event_tables(told=True)
+        assert sorted(table["user_id"].to_pylist()) == ["u", "w"]
+
+    def test_events_come_as_they_are(self, store: StateStore) -> None:
+        rows = frame(event("ü", "1", amount=5, quantity=1.5, time=7), event("v", "2"))
+        store.take_in(rows.astype({"amount": "Int64"}))
+        (table,) = store.event_tables()
+        expected = store.all_events()
+        found = table.to_pandas().astype(expected.dtypes.to_dict())
+        found = found.where(found.notna(), None).astype(expected.dtypes.to_dict())
+        pd.testing.assert_frame_equal(found, expected)
+
+    def test_attributes_told_of_a_user_outlast_what_a_file_says(self, store: StateStore) -> None:
+        store.put_users(pd.DataFrame({"user_id": ["u", "v"], "age": [1, 2]}))
+        store.put_person("u", attributes={"age": 9})
+        store.put_person("v", consent="segment_only")
+        store.put_users(pd.DataFrame({"user_id": ["u", "v"], "age": [3, 4]}))
+        assert store.all_attributes().to_dict() == {"age": {"u": 9, "v": 4}}
+        assert store.all_attributes(told=True).to_dict() == {"age": {"u": 9}}
+
+    def test_links_and_erased_users_can_be_asked_for(self, store: StateStore) -> None:
+        store.put_person("known")
+        store.link("visitor", "v", "u")
+        store.link("session", "s", "u")
+        assert store.aliases().sort_values("kind").to_dict("list") == {
+            "kind": ["session", "visitor"],
+            "alias": ["s", "v"],
+        }
+        rows = pd.DataFrame(
+            {"user_id": ["v", "w", "known"], "session_id": [None, "s", "s"]}, dtype=object
+        )
+        assert store.linked(rows)["user_id"].tolist() == ["u", "u", "known"]
+        store.erase("u", erased_at=7)
+        assert store.erased_among(["u", "v", "w"]) == {"u", "v"}
+
+    def test_whether_there_is_a_state(
+        self, tmp_path: Any, store: StateStore, open_store: Open
+    ) -> None:
+        assert store.exists()
+        assert not open_store(f"sqlite:///{tmp_path}/none.db").exists()
+        assert not (tmp_path / "none.db").exists()
+
+
 class TestLinks:
     def test_a_visitor_becomes_a_user(self, store: StateStore) -> None:
         store.add_events(frame(event("v", "1"), event("v", "2"), event("u", "2"), event("u", "3")))
@@ -330,7 +389,7 @@ def test_a_state_of_version_1_is_brought_on(url: str, tmp_path: Any, open_store:
         for statement in VERSION_1:
             connection.execute(text(statement))
     store = open_store(url)
-    with pytest.raises(StateError, match="older than 2; `recsys train` or `recsys serve`"):
+    with pytest.raises(StateError, match="older than 3; `recsys train` or `recsys serve`"):
         store.ping()
     store.create()
     assert store.user_ids() == ["u", "v"]

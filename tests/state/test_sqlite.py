@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sqlalchemy import select
+from sqlalchemy.dialects import sqlite
 
 from recsys.errors import StateError
 from recsys.state import StateStore
+from recsys.state.tables import OF_EVENT, TOLD
 
 Open = Callable[[str], StateStore]
 
@@ -150,3 +153,13 @@ def test_the_file_is_set_up_for_many_readers_and_one_writer(
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         plan = other.execute("explain query plan select * from events where user_id = 'u'")
         assert "USING PRIMARY KEY (user_id=?)" in plan.fetchone()[3]
+
+
+def test_what_came_over_http_is_found_without_a_look_at_the_rest(
+    open_store: Open, tmp_path: Path
+) -> None:
+    filled(open_store, tmp_path / "state.db").close()
+    query = str(select(*OF_EVENT).where(TOLD).compile(dialect=sqlite.dialect()))
+    with closing(sqlite3.connect(tmp_path / "state.db")) as other:
+        plan = other.execute(f"explain query plan {query}").fetchone()[3]
+    assert "USING INDEX events_told" in plan

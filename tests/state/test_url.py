@@ -55,10 +55,12 @@ def others() -> dict[str, Table]:
 
 def test_the_tables_are_those_of_this_version() -> None:
     """A change here needs another `SCHEMA_VERSION`: states of this one exist."""
-    assert SCHEMA_VERSION == "2"
+    assert SCHEMA_VERSION == "3"
     assert {name: [column.name for column in table.c] for name, table in others().items()} == {
         "meta": ["key", "value"],
-        "users": ["user_id", "attributes", "consent", "registered", "revision", "profiled"],
+        "users": [
+            *("user_id", "attributes", "consent", "registered", "told", "revision", "profiled"),
+        ],
         "memberships": ["user_id", "weights", "model_version", "as_of"],
         "exposures": [
             *("recommendation_id", "user_id", "time", "variant", "digest", "model_version"),
@@ -88,5 +90,6 @@ def test_the_tables_are_those_of_this_version() -> None:
         "source": "TEXT",
         "event_id": "TEXT",
         "recommendation_id": "TEXT",
+        "told": "BOOLEAN",
     }
     assert [column.name for column in events.primary_key] == ["user_id", "event_id"]
