@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from recsys.bundle import StoreConfig
 from recsys.errors import ConfigError, nearest
 from recsys.evaluation.config import EvaluationConfig
-from recsys.events.config import FILES, DataConfig
+from recsys.events.config import FILES, STATE, DataConfig
 from recsys.events.queries import Query
 from recsys.interactions import InteractionsConfig
 from recsys.models import ModelConfig
@@ -185,7 +185,8 @@ def _placed(problems: str, places: Mapping[str, str]) -> str:
 
 
 def _anchored(config: RecsysConfig, folder: Path) -> RecsysConfig:
-    data = _files_in(config.data, folder, FILES)
+    files = [name for name in FILES if (name, getattr(config.data, name)) != ("events", STATE)]
+    data = _files_in(config.data, folder, files)
     store = config.store.model_copy(update={"path": str(folder / config.store.path)})
     state = config.state.model_copy(update={"url": _url_in(config.state.url, folder)})
     evaluation = _files_in(config.evaluation, folder, ("train", "targets", "catalogue"))

@@ -14,6 +14,7 @@ from recsys.cli.options import (
     OutputFormat,
     ReportFolder,
     read_config,
+    reading,
 )
 from recsys.cli.output import Format, print_json, print_table, progress_bar, say, to_json
 from recsys.config import RecsysConfig
@@ -87,10 +88,9 @@ def _compare_anew(
     variants = [name for name in (baseline, candidate) if name in every]
     names = [files[name].name if name in files else name for name in (baseline, candidate)]
     wanted = with_baselines(config, variants or list(every)[:1])
-    with progress_bar("reading the shop", None):
-        shop = open_evaluated(config)
-    outcome = evaluate(shop, config, wanted, lists=list(files.values()), progress=progress_bar)
-    report = report_on(outcome, config, baseline=names[0], candidate=names[1])
+    with reading(config, open_evaluated) as shop:
+        outcome = evaluate(shop, config, wanted, lists=list(files.values()), progress=progress_bar)
+        report = report_on(outcome, config, baseline=names[0], candidate=names[1])
     if output is not None:
         write_report(outcome, report, to_json(report.document), output)
     if format is Format.JSON:

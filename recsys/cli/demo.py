@@ -13,12 +13,11 @@ import typer
 import uvicorn
 
 from recsys.cli.evaluate import print_report
-from recsys.cli.options import now, read_config, state_of, store_of
+from recsys.cli.options import now, read_config, reading, state_of, store_of
 from recsys.cli.output import print_json, progress_bar, say, to_json
 from recsys.cli.train import print_weights
 from recsys.errors import ConfigError, StateError
 from recsys.pipelines.evaluate import evaluate
-from recsys.pipelines.ingest import open_shop
 from recsys.pipelines.publish import fill_state, keep_memberships, publish
 from recsys.pipelines.questions import ask
 from recsys.pipelines.report import report_on, write_report
@@ -88,32 +87,30 @@ def demo(
     config_path = write_config(folder)
     config = read_config(config_path)
     say(f"1. ingest: {config.data.events}")
-    with progress_bar("reading the shop", None):
-        shop = open_shop(config)
-    report = shop.reports["events"]
-    say(f"   {report.accepted:,} events accepted, {report.left_out:,} left out by where")
-    (question,) = ask(shop, config)
-    say("2. segments, signals and weights, from what is known before 2017-12-01")
-    trained = fit(shop, config, as_of=question.as_of, progress=progress_bar)
-    print_weights(trained)
-    manifest = publish(trained, shop, config, store_of(config), created_at=now())
-    say(f"   published {manifest.version} (content {manifest.content_id[:12]})")
-    say("3. evaluate on December")
-    chosen = config.chosen(VARIANTS)
-    outcome = evaluate(shop, config, chosen, trained=trained, progress=progress_bar)
-    judged = report_on(outcome, config)
-    print_report(judged)
-    for note in write_report(outcome, judged, to_json(judged.document), folder / "report"):
-        say(f"note: {note}")
-    say(f"   the report to look at: {folder / 'report' / 'report.html'}")
-    page = f"recsys segment -c {config_path} --report {folder / 'segments'}"
-    say(f"   who the customers are, as a page: {page}")
-    say("4. fill the state and serve")
-    state = state_of(config)
-    fill_state(shop, state, as_of=question.as_of, progress=progress_bar)
-    keep_memberships(trained, state, manifest.version, progress=progress_bar)
-    state.close()
-    shop.close()
+    with reading(config) as shop:
+        report = shop.reports["events"]
+        say(f"   {report.accepted:,} events accepted, {report.left_out:,} left out by where")
+        (question,) = ask(shop, config)
+        say("2. segments, signals and weights, from what is known before 2017-12-01")
+        trained = fit(shop, config, as_of=question.as_of, progress=progress_bar)
+        print_weights(trained)
+        manifest = publish(trained, shop, config, store_of(config), created_at=now())
+        say(f"   published {manifest.version} (content {manifest.content_id[:12]})")
+        say("3. evaluate on December")
+        chosen = config.chosen(VARIANTS)
+        outcome = evaluate(shop, config, chosen, trained=trained, progress=progress_bar)
+        judged = report_on(outcome, config)
+        print_report(judged)
+        for note in write_report(outcome, judged, to_json(judged.document), folder / "report"):
+            say(f"note: {note}")
+        say(f"   the report to look at: {folder / 'report' / 'report.html'}")
+        page = f"recsys segment -c {config_path} --report {folder / 'segments'}"
+        say(f"   who the customers are, as a page: {page}")
+        say("4. fill the state and serve")
+        state = state_of(config)
+        fill_state(shop, state, as_of=question.as_of, progress=progress_bar)
+        keep_memberships(trained, state, manifest.version, progress=progress_bar)
+        state.close()
     customer = trained.memberships.users.ids[0]
     serve_demo(config_path, str(customer), stay=not no_serve)
 

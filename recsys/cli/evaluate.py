@@ -11,6 +11,7 @@ from recsys.cli.options import (
     OutputFormat,
     ReportFolder,
     read_config,
+    reading,
 )
 from recsys.cli.output import Format, print_json, print_table, progress_bar, say, to_json
 from recsys.evaluation import BINS
@@ -45,10 +46,9 @@ def evaluate(
     config = read_config(config_path)
     files = [read_lists(path) for path in recommendations or []]
     variants = [] if files and not variant else with_baselines(config, variant or [])
-    with progress_bar("reading the shop", None):
-        shop = open_evaluated(config)
-    outcome = run(shop, config, variants, lists=files, progress=progress_bar)
-    report = report_on(outcome, config)
+    with reading(config, open_evaluated) as shop:
+        outcome = run(shop, config, variants, lists=files, progress=progress_bar)
+        report = report_on(outcome, config)
     missing = []
     if output is not None:
         missing = write_report(outcome, report, to_json(report.document), output)

@@ -1,7 +1,8 @@
 """Options that several commands share, and how their texts are read."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +11,12 @@ import pandas as pd
 import typer
 
 from recsys.bundle import BundleStore
-from recsys.cli.output import Format
+from recsys.cli.output import Format, progress_bar
 from recsys.config import RecsysConfig, load_config
 from recsys.errors import ConfigError, DataError
+from recsys.events.shop import Shop
 from recsys.events.times import parse_time
+from recsys.pipelines.ingest import open_shop
 from recsys.state import StateStore
 
 ConfigPath = Annotated[
@@ -70,6 +73,17 @@ def read_config(path: Path, *, seed: int | None = None) -> RecsysConfig:
     if seed < 0:
         raise ConfigError(f"--seed {seed} is negative; a seed is 0 or more")
     return config.with_seed(seed)
+
+
+@contextmanager
+def reading(
+    config: RecsysConfig, how: Callable[[RecsysConfig], Shop] = open_shop
+) -> Iterator[Shop]:
+    """Read the shop; its tables are freed at the end."""
+    with progress_bar("reading the shop", None):
+        shop = how(config)
+    with closing(shop):
+        yield shop
 
 
 def moment_or(text: str | None, default: int) -> int:

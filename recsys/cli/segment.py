@@ -14,13 +14,13 @@ from recsys.cli.options import (
     OutputFormat,
     moment_or,
     read_config,
+    reading,
     write_frame,
 )
 from recsys.cli.output import Format, print_frame, print_json, progress_bar, say, to_json
 from recsys.config import RecsysConfig
 from recsys.drawing.pages import require_extra
 from recsys.errors import DataError
-from recsys.pipelines.ingest import open_shop
 from recsys.pipelines.insight import look_closer
 from recsys.pipelines.portraits import category_paces, portraits
 from recsys.pipelines.segment import Segmented
@@ -45,33 +45,32 @@ def segment(
     config = read_config(config_path)
     if report is not None:
         require_extra()
-    with progress_bar("reading the shop", None):
-        shop = open_shop(config)
-    found = run(shop, config, as_of=moment_or(as_of, shop.after_all()), progress=progress_bar)
-    if output is not None:
-        write_frame(found.memberships.frame(), output)
-        say(f"memberships: {output}")
-    sizes = found.sizes()
-    if quick and report is None:
-        _print_sizes(sizes, len(found.memberships.users), found.notes, format)
-        return
-    insight = look_closer(shop, config, found, progress=progress_bar)
-    title = f"Segments of {_shop_name(config)}"
-    document = segment_document(shop, found, insight, title=title)
-    if report is not None:
-        _write_report(report, document, found)
-        with progress_bar("profiles of everyone", None):
-            write_frame(portraits(shop, config, found), report / "profiles.parquet")
-            write_frame(category_paces(shop, config, found), report / "paces.parquet")
-    if format is Format.JSON:
-        print_json({**document, "segments": sizes.to_dict(orient="records")})
-        return
-    _print_sizes(sizes, len(found.memberships.users), (), format)
-    print_frame("What each axis is worth, how firm and how calm it is", _axes(document))
-    for line in _sentences(document):
-        say(line)
-    if report is not None:
-        say(f"the page to look at: {report / 'segments.html'}")
+    with reading(config) as shop:
+        found = run(shop, config, as_of=moment_or(as_of, shop.after_all()), progress=progress_bar)
+        if output is not None:
+            write_frame(found.memberships.frame(), output)
+            say(f"memberships: {output}")
+        sizes = found.sizes()
+        if quick and report is None:
+            _print_sizes(sizes, len(found.memberships.users), found.notes, format)
+            return
+        insight = look_closer(shop, config, found, progress=progress_bar)
+        title = f"Segments of {_shop_name(config)}"
+        document = segment_document(shop, found, insight, title=title)
+        if report is not None:
+            _write_report(report, document, found)
+            with progress_bar("profiles of everyone", None):
+                write_frame(portraits(shop, config, found), report / "profiles.parquet")
+                write_frame(category_paces(shop, config, found), report / "paces.parquet")
+        if format is Format.JSON:
+            print_json({**document, "segments": sizes.to_dict(orient="records")})
+            return
+        _print_sizes(sizes, len(found.memberships.users), (), format)
+        print_frame("What each axis is worth, how firm and how calm it is", _axes(document))
+        for line in _sentences(document):
+            say(line)
+        if report is not None:
+            say(f"the page to look at: {report / 'segments.html'}")
 
 
 def _shop_name(config: RecsysConfig) -> str:

@@ -12,11 +12,11 @@ from recsys.cli.options import (
     moment_or,
     now,
     read_config,
+    reading,
     state_of,
     store_of,
 )
 from recsys.cli.output import Format, print_json, print_table, progress_bar, say
-from recsys.pipelines.ingest import open_shop
 from recsys.pipelines.publish import fill_state, keep_memberships, publish
 from recsys.pipelines.train import Trained, fit
 from recsys.ranking.blend import KNOTS
@@ -32,13 +32,14 @@ def train(
     config = read_config(config_path, seed=seed)
     # Now, for a state that cannot be kept must not be found out after the training.
     state = state_of(config)
-    with progress_bar("reading the shop", None):
-        shop = open_shop(config)
-    moment = moment_or(as_of, shop.after_all())
-    trained = fit(shop, config, as_of=moment, progress=progress_bar)
-    manifest = publish(trained, shop, config, store_of(config), created_at=now())
-    filled = fill_state(shop, state, as_of=moment, progress=progress_bar)
-    keep_memberships(trained, state, manifest.version, progress=progress_bar)
+    if state.exists():
+        state.create()
+    with reading(config) as shop:
+        moment = moment_or(as_of, shop.after_all())
+        trained = fit(shop, config, as_of=moment, progress=progress_bar)
+        manifest = publish(trained, shop, config, store_of(config), created_at=now())
+        filled = fill_state(shop, state, as_of=moment, progress=progress_bar)
+        keep_memberships(trained, state, manifest.version, progress=progress_bar)
     state.close()
     for note in trained.notes:
         say(f"note: {note}")

@@ -24,8 +24,9 @@ from recsys.cli.options import (
     OutputFormat,
     moment_or,
     read_config,
+    reading,
 )
-from recsys.cli.output import Format, messages, print_json, print_table, progress_bar, say
+from recsys.cli.output import Format, messages, print_json, print_table, say
 from recsys.config import RecsysConfig
 from recsys.errors import ConfigError, DataError
 from recsys.events.shop import Shop
@@ -72,11 +73,11 @@ def tune(
     [chosen] = config.chosen([variant])
     if output is not None and output.resolve() == config_path.resolve():
         raise ConfigError(f"--output {output} is the config itself; name another file")
-    with progress_bar("reading the shop", None):
-        shop, moment = _looked_at(config, as_of)
-    with _bar(trials) as on_trial:
-        sitting = Sitting(trials, restart, _after(timeout), on_trial)
-        found = _searched(shop, config, chosen, sitting, moment)
+    with reading(config, open_evaluated) as whole:
+        shop, moment = _looked_at(whole, config, as_of)
+        with _bar(trials) as on_trial:
+            sitting = Sitting(trials, restart, _after(timeout), on_trial)
+            found = _searched(shop, config, chosen, sitting, moment)
     if output is not None:
         _write(snippet(found.advised), output)
     if format is Format.JSON:
@@ -85,8 +86,7 @@ def tune(
         print_tuned(found, chosen)
 
 
-def _looked_at(config: RecsysConfig, as_of: str | None) -> tuple[Shop, int]:
-    shop = open_evaluated(config)
+def _looked_at(shop: Shop, config: RecsysConfig, as_of: str | None) -> tuple[Shop, int]:
     if as_of is None:
         return training_side(shop, config)
     return shop, moment_or(as_of, shop.after_all())

@@ -27,6 +27,8 @@ CAMPAIGN_USERS = "campaign_users"
 REDEMPTIONS = "redemptions"
 RECEIVED, REDEEMED = "offers_received", "offers_redeemed"
 COUPONS, RESPONSE = "coupons_redeemed", "offer_response"
+ANSWERS = (RECEIVED, REDEEMED, COUPONS, RESPONSE)
+"""What `campaign_answers` says of a user."""
 """Attributes of users: how they answered campaigns."""
 TABLES = {
     CAMPAIGNS: f"{CAMPAIGN_ID} VARCHAR, {STARTS} BIGINT, {ENDS} BIGINT, {KIND} VARCHAR",

@@ -1,7 +1,7 @@
 """Where a shop's data are, and what their columns are called."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Discriminator, Field, Tag
 
@@ -20,6 +20,10 @@ FILES = (
 """The keys of ``[data]`` that name files or queries."""
 
 
+STATE: Final = "state"
+"""In the place of a source of events: those that the state holds."""
+
+
 def _kind(value: Any) -> str:
     return "table" if isinstance(value, Mapping | Query) else "text"
 
@@ -34,7 +38,8 @@ class DataConfig(Config):
     """The ``[data]`` table of the config."""
 
     events: Named = Field(
-        description="a path or a glob of CSV, Parquet or JSONL files, or a query of a database"
+        description="a path or a glob of CSV, Parquet or JSONL files, a query of a database, or "
+        '"state": the events that the state holds'
     )
     users: Named | None = Field(None, description="a file of users and their attributes")
     items: Named | None = Field(None, description="a file of items: category, brand, price …")

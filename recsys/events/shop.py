@@ -31,6 +31,7 @@ from recsys.events.schema import (
     CAMPAIGN_ID,
     CATEGORY,
     COUPON_ID,
+    EVENT_COLUMNS,
     ITEM_ID,
     PRICE,
     STARTS,
@@ -45,7 +46,9 @@ from recsys.events.validation import Intake, remedies, validate
 WITHOUT_TIMES = (
     "no timestamps: time decay, purchase cadence, lifecycle, recency and temporal protocols are off"
 )
+WITHHELD = "of customers who were erased, or who agreed to nothing"
 EVERYTHING = "true"
+NOTHING = f"SELECT {', '.join(EVENT_COLUMNS)} FROM events WHERE false"
 TABLES = "SELECT count(*) FROM duckdb_tables()"
 MALFORMED_LINE = "malformed_line"
 MALFORMED_REMEDY = (
@@ -64,12 +67,19 @@ class FileReport:
         what is read and accepted are its items.
     rejected
         Reason -> rows.
+    withheld
+        Rows of users who were erased, or who agreed to nothing; nothing is wrong with them.
     """
 
     read: int
     left_out: int
     accepted: int
     rejected: dict[str, int]
+    withheld: int = 0
+
+    def without(self, withheld: int) -> "FileReport":
+        """Return the report with so many of the accepted rows withheld."""
+        return replace(self, accepted=self.accepted - withheld, withheld=withheld)
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,11 @@ class Shop:
     events_where, users_where
         SQL conditions on the tables ``events`` and ``users``: which rows are part of this shop.
         `users_where` is about ``user_id`` alone, and holds for campaigns' users too.
+    histories_where
+        SQL condition on ``user_id``: whose histories may be learnt from. Others count in
+        popularity and lifts alone; see `learnable` and `counted`.
+    to_keep
+        A query of the events that a state has not kept yet, the columns of an event.
     items_table
         The table of items.
     notes
@@ -109,6 +124,8 @@ class Shop:
     remedies: dict[str, str] = field(default_factory=dict)
     events_where: str = EVERYTHING
     users_where: str = EVERYTHING
+    histories_where: str = EVERYTHING
+    to_keep: str = f"SELECT {', '.join(EVENT_COLUMNS)} FROM events"
     items_table: str = "items"
     notes: tuple[str, ...] = ()
     imported: Mapping[str, str] = field(default_factory=dict)
@@ -122,6 +139,20 @@ class Shop:
             events_where=f"({self.events_where}) AND ({events})",
             users_where=f"({self.users_where}) AND ({users})",
         )
+
+    def learnable(self) -> "Shop":
+        """Return the part of users whose histories may be learnt from."""
+        return self._of_users(self.histories_where)
+
+    def counted(self) -> "Shop | None":
+        """Return the part of users who count in popularity and lifts alone; None: nobody does."""
+        if self.histories_where == EVERYTHING:
+            return None
+        return self._of_users(f"NOT ({self.histories_where})")
+
+    def _of_users(self, condition: str) -> "Shop":
+        part = self.where(events=condition, users=condition)
+        return replace(part, histories_where=EVERYTHING)
 
     def revealing(self, events: str) -> "Shop":
         """Return this shop with no more known of its users than the events of a condition."""
@@ -243,7 +274,9 @@ class Shop:
 
     def off(self) -> list[str]:
         """Say what this data switches off, and what was noticed in it."""
-        return [*([] if self.timed else [WITHOUT_TIMES]), *self.notes]
+        withheld = sum(report.withheld for report in self.reports.values())
+        left_out = [f"{withheld:,} rows left out: {WITHHELD}"] if withheld else []
+        return [*([] if self.timed else [WITHOUT_TIMES]), *left_out, *self.notes]
 
     def write_rejected(self, folder: Path) -> list[Path]:
         """Write the rejected rows of each source with their reasons; return the files written."""
@@ -266,7 +299,7 @@ class Shop:
 
 def read_shop(
     connection: duckdb.DuckDBPyConnection,
-    events: Source,
+    events: Source | None,
     intake: Intake,
     *,
     users: Source | None = None,
@@ -281,7 +314,9 @@ def read_shop(
     connection
         An open engine; see `recsys.engines.connect`.
     events, users, items
-        Paths, globs or pandas frames. Items may be a long file: `recsys.events.properties`.
+        Paths, globs, queries or pandas frames. Items may be a long file:
+        `recsys.events.properties`. Without `events` the connection's table of that name holds them
+        already, judged.
     intake
         The column mapping, the names of events and the rules' bounds.
     further
@@ -309,7 +344,8 @@ def read_shop(
     given = {name: source for name, source in sources.items() if source is not None}
     try:
         opened = open_sources(connection, given, intake)
-        timed = validate(connection, opened["events"], intake)
+        judged = "events" in opened
+        timed = validate(connection, opened["events"], intake) if judged else _timed(connection)
         _read_attributes(connection, opened, intake)
         notes = _read_categories(connection, opened, intake)
         validate_campaigns(connection, opened, intake)
@@ -321,9 +357,14 @@ def read_shop(
             f"the data cannot be read: {reason}; correct the file, or write it anew"
         ) from error
     reports = {name: _report(connection, name, source) for name, source in opened.items()}
-    if reports["events"].accepted == 0:
+    if events is not None and reports["events"].accepted == 0:
         raise DataError(f"no usable event: {_explain(reports['events'])}")
     return Shop(connection, timed, reports, _remedies(intake), notes=tuple(notes), imported=tables)
+
+
+def _timed(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether every event has a time."""
+    return count(connection, "events", f"{TIME} IS NULL") == 0
 
 
 def _read_attributes(

@@ -36,7 +36,19 @@ READ = {
 }
 NUMBERS = ("number", "money")
 MEASURED = ("time", *NUMBERS)
-SQL_TYPES = {"id": "VARCHAR", "text": "VARCHAR", "number": "DOUBLE", "money": "BIGINT"}
+SQL_TYPES = {
+    "id": "VARCHAR",
+    "text": "VARCHAR",
+    "number": "DOUBLE",
+    "money": "BIGINT",
+    "time": "BIGINT",
+}
+
+EVENT_TABLE = ", ".join(
+    f"{name} {SQL_TYPES[field.kind]}"
+    for name, field in zip(EVENT_COLUMNS, EVENT_FIELDS, strict=True)
+)
+"""The columns of the table of events, with their types."""
 
 EventNames = Mapping[str, str | list[str]]
 """Our event -> what files call it, one word or several."""

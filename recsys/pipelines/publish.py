@@ -8,8 +8,7 @@ import pandas as pd
 
 from recsys.bundle import BundleStore, Manifest
 from recsys.config import RecsysConfig
-from recsys.engines import count
-from recsys.events.schema import EVENT_COLUMNS, USER_ID
+from recsys.events.schema import EVENT_ID, USER_ID
 from recsys.events.shop import Shop
 from recsys.events.times import format_time
 from recsys.pipelines.progress import Progress, silent
@@ -17,6 +16,8 @@ from recsys.pipelines.train import Trained
 from recsys.ranking import Variant
 from recsys.state import Profile, StateStore
 
+ABOUT_NOBODY = frozenset({"events", "told", "items", "category_tree"})
+"""Reports of what says nothing of users' attributes."""
 ROWS_A_FILL = 20_000
 """Events of one transaction: a service that is running waits for no more than that."""
 USERS_A_FILL = 2_000
@@ -87,17 +88,15 @@ def _recipes(variants: Iterable[Variant]) -> dict[str, Any]:
 def fill_state(
     shop: Shop, state: StateStore, *, as_of: int, progress: Progress = silent
 ) -> dict[str, int]:
-    """Put users and the events before `as_of` into the state; doing it twice changes nothing."""
+    """Put what the sources hold before `as_of` into the state; doing it twice changes nothing."""
     state.create()
-    state.put_users(shop.users(as_of=as_of).reset_index())
-    total = count(shop.connection, "events")
-    columns = ", ".join(EVENT_COLUMNS)
-    statement = f"SELECT {columns} FROM events WHERE time < {as_of} ORDER BY {USER_ID}, event_id"
-    if not shop.timed:
-        statement = statement.replace(f"WHERE time < {as_of} ", "")
+    if not ABOUT_NOBODY.issuperset(shop.reports):
+        state.put_users(shop.users(as_of=as_of).reset_index())
+    known = f"time < {as_of}" if shop.timed else "true"
+    ordered = f"SELECT * FROM ({shop.to_keep}) WHERE {known} ORDER BY {USER_ID}, {EVENT_ID}"
+    total = shop.reports["events"].accepted
     with progress("filling the state", math.ceil(total / ROWS_A_FILL)) as advance:
-        reader = shop.connection.sql(statement).to_arrow_reader(ROWS_A_FILL)
-        for batch in reader:
+        for batch in shop.connection.sql(ordered).to_arrow_reader(ROWS_A_FILL):
             state.add_events(_typed(batch.to_pandas()))
             advance()
     return state.counts()

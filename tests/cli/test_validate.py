@@ -37,6 +37,7 @@ def test_bad_rows_are_named_and_written_and_stop_nothing(ask: Any, tmp_path: Pat
         "left_out": 0,
         "accepted": 2,
         "rejected": REASONS,
+        "withheld": 0,
     }
     assert report["events"] == {"purchase": 1, "view": 1}
     assert report["window"] == {"first": "2024-01-01T00:00:00Z", "last": "2024-01-04T08:00:00Z"}
