@@ -1,10 +1,11 @@
 """Fit every signal on one set of histories; training only, since it loads `implicit`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from recsys.interactions import HALF_LIVES, Catalogue, Histories, InteractionsConfig
 from recsys.models.als import confidence_slope, factorise
@@ -26,6 +27,21 @@ from recsys.segments import Axis, Memberships, Reference, columns_of
 from recsys.segments.axes.combine import PARENTS, CombineConfig
 from recsys.segments.memberships import in_order
 from recsys.types import Factors, Flags, Floats, Indices, UserItems
+
+
+class Crowd(NamedTuple):
+    """Some users.
+
+    Attributes
+    ----------
+    histories
+        What they did.
+    memberships
+        Which segments they are in.
+    """
+
+    histories: Histories
+    memberships: Memberships
 
 
 class Past(NamedTuple):
@@ -55,6 +71,7 @@ def fit_model(
     config: ModelConfig,
     recency: Recency,
     timed: bool,
+    also: Crowd | None = None,
     threads: int = 0,
     on_sweep: Callable[[], None] = lambda: None,
 ) -> Model:
@@ -76,11 +93,14 @@ def fit_model(
         What windows tell of changes; see `Recency`.
     timed
         Whether the data have times.
+    also
+        Users who count in popularity and lifts, and in nothing else.
     threads
         For ALS; 0 = one for each core. Nothing depends on it.
     on_sweep
         Called after each ALS sweep.
     """
+    crowds = [Crowd(histories, memberships), *([] if also is None else [also])]
     user_items = histories.user_items()
     positive = histories.positive_items()
     supported = support(positive) >= interactions.min_item_users
@@ -89,18 +109,8 @@ def fit_model(
     weights = user_items.copy()
     weights.data = confidence(user_items.data, slope)
     fold_in = _fit_fold_in(weights, supported, memberships, config, threads, on_sweep)
-    priors = _fit_priors(positive, memberships, Support(supported, groups, config.kappa_scale))
-    visits = histories.decayed_visits[:, HALF_LIVES.index(recency.half_life)]
-    # The last one is an item that nobody has bought.
-    popular = np.append(
-        log_popularity(histories.items, visits, len(catalogue.items)),
-        log_popularity_of_new(visits, len(catalogue.items)),
-    )
-    rising = np.zeros(len(popular))
-    if recency.trends:
-        recent = histories.decayed_visits[:, HALF_LIVES.index(TREND_HALF_LIFE)]
-        rising = trend(histories.items, recent, popular)
-    everyone = np.column_stack([rising, popular])
+    priors = _fit_priors(crowds, Support(supported, groups, config.kappa_scale))
+    everyone = _for_everyone(crowds, recency, len(catalogue.items))
     columns, newcomers = _columns(fold_in, groups, priors, everyone)
     return Model(
         catalogue=catalogue,
@@ -141,7 +151,7 @@ def with_memberships(
     supported = model.fold_in.supported
     groups = model.catalogue.groups
     beside = Support(supported, groups, model.config.kappa_scale)
-    priors = _fit_priors(histories.positive_items(), memberships, beside)
+    priors = _fit_priors([Crowd(histories, memberships)], beside)
     segments = list(columns_of(memberships.axes).values())
     fold_in = fit_fold_in(factors, supported, memberships.matrix, segments)
     shown = slice(model.blocks[TREND].start, model.blocks[POPULARITY].stop)
@@ -183,17 +193,41 @@ class _Priors(NamedTuple):
     kappa: dict[str, float | None]
 
 
-def _fit_priors(positive: UserItems, memberships: Memberships, support: Support) -> _Priors:
+def _fit_priors(crowds: Sequence[Crowd], support: Support) -> _Priors:
+    positive = _stacked(crowd.histories.positive_items() for crowd in crowds)
     found: dict[str, Prior] = {}
-    axes = {axis.name: axis for axis in memberships.axes}
+    axes = {axis.name: axis for axis in crowds[0].memberships.axes}
     for name in in_order({name: axis.config for name, axis in axes.items()}):
         parents = _parents(axes, axes[name], found)
-        found[name] = fit_prior(positive, memberships.of(name), support, parents)
+        membership = _stacked(crowd.memberships.of(name) for crowd in crowds)
+        found[name] = fit_prior(positive, membership, support, parents)
     lifts = [np.empty((0, positive.shape[1])), *(found[name].lifts for name in axes)]
     n_groups = n_groups_of(support.groups) + 1
     of_groups = [np.empty((0, n_groups)), *(found[name].of_groups for name in axes)]
     kappa = {name: k if np.isfinite(k := found[name].kappa) else None for name in axes}
     return _Priors(np.vstack(lifts), np.vstack(of_groups), kappa)
+
+
+def _stacked(matrices: Iterable[sparse.csr_matrix[Any]]) -> sparse.csr_matrix[Any]:
+    return sparse.csr_matrix(sparse.vstack(list(matrices), format="csr"))
+
+
+def _for_everyone(crowds: Sequence[Crowd], recency: Recency, n_items: int) -> Floats:
+    """Return trend and popularity of each item and, last, of one that nobody has bought."""
+    items = np.concatenate([crowd.histories.items for crowd in crowds])
+    visits = _faded(crowds, recency.half_life)
+    popular = np.append(
+        log_popularity(items, visits, n_items), log_popularity_of_new(visits, n_items)
+    )
+    rising = np.zeros(len(popular))
+    if recency.trends:
+        rising = trend(items, _faded(crowds, TREND_HALF_LIFE), popular)
+    return np.column_stack([rising, popular])
+
+
+def _faded(crowds: Sequence[Crowd], half_life: float) -> Floats:
+    column = HALF_LIVES.index(half_life)
+    return np.concatenate([crowd.histories.decayed_visits[:, column] for crowd in crowds])
 
 
 def _parents(axes: Mapping[str, Axis], axis: Axis, found: Mapping[str, Prior]) -> Prior | None:

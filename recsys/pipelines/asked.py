@@ -9,27 +9,15 @@ from recsys.config import RecsysConfig
 from recsys.evaluation import Background
 from recsys.evaluation.protocols import Asked, Question
 from recsys.events.schema import CATEGORY, MICROSECONDS_PER_DAY
-from recsys.interactions import Catalogue, Histories, InteractionsConfig, Targets, targets_of
+from recsys.interactions import Catalogue, Histories, Targets, targets_of
 from recsys.interactions.catalogue import UNKNOWN
 from recsys.pipelines.progress import Progress
 from recsys.pipelines.snapshot import take_snapshot
 from recsys.pipelines.train import Trained, fit
 from recsys.ranking import Customers, Variant, Yardstick, describe
-from recsys.segments import Axis, Reference, axes_off, fit_axes
+from recsys.segments import axes_off, fit_axes
 from recsys.segments.reference import BRAND, NEW_DAYS
 from recsys.types import Flags, Indices
-
-
-@dataclass(frozen=True)
-class Axes:
-    """What describing users needs where no model is fitted; see `recsys.ranking.Yardstick`."""
-
-    catalogue: Catalogue
-    axes: tuple[Axis, ...]
-    reference: Reference
-    interactions: InteractionsConfig
-    timed: bool
-    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,8 +89,7 @@ def learn(
         return Learnt(found.model, found.learning.now.histories, found, found.notes)
     snapshot = take_snapshot(shop, shop.events(before=as_of), config, as_of=as_of)
     axes = fit_axes(config.segments, snapshot.facts)
-    reference = snapshot.facts.reference
-    yardstick = Axes(snapshot.catalogue, axes, reference, config.interactions, shop.timed)
+    yardstick = snapshot.yardstick(axes, config)
     off = axes_off(config.segments, timed=shop.timed)
     return Learnt(yardstick, snapshot.histories, None, (*shop.off(), *off))
 

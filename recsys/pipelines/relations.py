@@ -32,12 +32,12 @@ def relate(
     now
         As of the cut.
     memberships
-        Of its users.
+        Of its users, and of those who count in what rises alone.
     model
         Fitted on it.
     """
     settings, seed = config.model.related, config.model.seed
-    events, items = shop.events(before=now.as_of), now.catalogue.items
+    events, items = shop.learnable().events(before=now.as_of), now.catalogue.items
     table = basket_table(events, config.interactions.target, timed=shop.timed)
     baskets = build_baskets(table, items, largest=settings.largest_basket, seed=seed)
     similar = fit_similar(

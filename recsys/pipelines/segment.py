@@ -9,7 +9,7 @@ from recsys.config import RecsysConfig
 from recsys.errors import ConfigError
 from recsys.events.shop import Shop
 from recsys.pipelines.progress import Progress, silent
-from recsys.pipelines.snapshot import learn_facts, seen_catalogue, seen_people
+from recsys.pipelines.snapshot import facts_of_everyone, learn_facts, seen_catalogue, seen_people
 from recsys.segments import Memberships, UserFacts, assign_axes, axes_off, fit_axes
 from recsys.segments.tags import catalogue
 
@@ -51,7 +51,7 @@ class Segmented:
 def segment(
     shop: Shop, config: RecsysConfig, *, as_of: int, progress: Progress = silent
 ) -> Segmented:
-    """Fit every configured axis on what is known before `as_of`, and assign everyone.
+    """Fit every configured axis on what may be learnt from before `as_of`, and assign everyone.
 
     No history is made: profiles are added up on the engine, and only their sums come back.
 
@@ -65,11 +65,13 @@ def segment(
     if not config.segments:
         raise ConfigError("no axis is configured; add a table such as [segments.lifecycle]")
     with progress("profiles", None):
-        events = shop.events(before=as_of)
-        items = seen_catalogue(shop, events, config)
-        people = seen_people(shop, events, as_of=as_of)
-        facts = learn_facts(shop, events, config, people, items, as_of=as_of)
+        items = seen_catalogue(shop, shop.events(before=as_of), config)
+        mine = shop.learnable()
+        events = mine.events(before=as_of)
+        people = seen_people(mine, events, as_of=as_of)
+        learnt = learn_facts(mine, events, config, people, items, as_of=as_of)
+        facts = facts_of_everyone(shop, config, learnt, as_of=as_of)
     with progress("putting users into segments", None):
-        memberships = assign_axes(fit_axes(config.segments, facts), facts)
+        memberships = assign_axes(fit_axes(config.segments, learnt), facts)
     off = axes_off(config.segments, timed=shop.timed)
     return Segmented(memberships, facts, (*shop.off(), *off))

@@ -16,12 +16,15 @@ from recsys.interactions import (
     HALF_LIVES,
     Catalogue,
     Histories,
+    InteractionsConfig,
     build_catalogue,
     build_histories,
     pair_table,
 )
 from recsys.segments import (
+    Axis,
     Memberships,
+    Reference,
     UserFacts,
     assign_axes,
     fit_axes,
@@ -51,6 +54,18 @@ class People(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Axes:
+    """What describing users needs where no model is fitted; see `recsys.ranking.Yardstick`."""
+
+    catalogue: Catalogue
+    axes: tuple[Axis, ...]
+    reference: Reference
+    interactions: InteractionsConfig
+    timed: bool
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """What was known before `as_of`.
 
@@ -72,6 +87,11 @@ class Snapshot:
     def catalogue(self) -> Catalogue:
         """The items."""
         return self.facts.catalogue
+
+    def yardstick(self, axes: tuple[Axis, ...], config: RecsysConfig) -> Axes:
+        """Return what further users are described by, as of the same moment."""
+        facts = self.facts
+        return Axes(facts.catalogue, axes, facts.reference, config.interactions, facts.timed)
 
     def memberships(self, config: RecsysConfig) -> Memberships:
         """Fit the configured axes on these users, and assign them."""
@@ -172,6 +192,31 @@ def learn_facts(
         timed=shop.timed,
         own_brands=config.data.own_brands,
     )
+    return _facts(shop, events, config, people, catalogue, reference, as_of=as_of, learning=True)
+
+
+def facts_of_everyone(
+    shop: Shop, config: RecsysConfig, learnt: UserFacts, *, as_of: int
+) -> UserFacts:
+    """Work out the same of all users, also of those whose histories may not be learnt from."""
+    if shop.counted() is None:
+        return learnt
+    events = shop.events(before=as_of)
+    people = seen_people(shop, events, as_of=as_of)
+    return _facts(shop, events, config, people, learnt.catalogue, learnt.reference, as_of=as_of)
+
+
+def _facts(
+    shop: Shop,
+    events: nw.LazyFrame[Any],
+    config: RecsysConfig,
+    people: People,
+    catalogue: Catalogue,
+    reference: Reference,
+    *,
+    as_of: int,
+    learning: bool = False,
+) -> UserFacts:
     return gather_facts(
         events,
         people.users,
@@ -182,7 +227,7 @@ def learn_facts(
         interactions=config.interactions,
         as_of=as_of,
         timed=shop.timed,
-        learning=True,
+        learning=learning,
     )
 
 

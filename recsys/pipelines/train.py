@@ -8,12 +8,12 @@ from threadpoolctl import threadpool_limits
 from recsys.config import RecsysConfig
 from recsys.events.shop import Shop
 from recsys.models import Model
-from recsys.models.fit import Past, fit_model
+from recsys.models.fit import Crowd, Past, fit_model
 from recsys.models.popularity import Recency
 from recsys.models.related import Related
 from recsys.pipelines.progress import Progress, silent
 from recsys.pipelines.relations import relate
-from recsys.pipelines.snapshot import Snapshot
+from recsys.pipelines.snapshot import Snapshot, seen_people
 from recsys.pipelines.windows import Learning, Window, prepare
 from recsys.ranking import Ranker, Variant, Weights, describe
 from recsys.ranking.learning import Learner, Learnt, unlearnt
@@ -86,7 +86,12 @@ class Fitter:
     progress: Progress
 
     def fit(
-        self, snapshot: Snapshot, memberships: Memberships, past: Past, recency: Recency
+        self,
+        snapshot: Snapshot,
+        memberships: Memberships,
+        past: Past,
+        recency: Recency,
+        also: Crowd | None = None,
     ) -> Model:
         """Fit every signal on a snapshot and the memberships of its users."""
         with self.progress("ALS sweeps", self.config.model.iterations) as advance:
@@ -100,6 +105,7 @@ class Fitter:
                 config=self.config.model,
                 recency=recency,
                 timed=snapshot.facts.timed,
+                also=also,
                 threads=self.threads,
                 on_sweep=advance,
             )
@@ -144,14 +150,16 @@ def fit(
         learning = prepare(shop, config, as_of=as_of, progress=progress)
         recency = recency_of(learning.rounds)
         memberships = learning.now.memberships(config)
-        model = fitter.fit(learning.now, memberships, learning.past, recency)
+        also = _counted(learning, config, memberships.axes)
+        model = fitter.fit(learning.now, memberships, learning.past, recency, also)
+        everyone = memberships if also is None else memberships.and_also(also.memberships)
         with progress("item to item", None):
-            related = relate(shop, config, learning.now, memberships, model)
+            related = relate(shop, config, learning.now, everyone, model)
         learnt = _learn(learning, fitter, recency, model.axes, wanted)
     return Trained(
         model,
         related,
-        memberships,
+        everyone,
         as_of,
         learnt,
         {variant.name: variant for variant in wanted},
@@ -159,6 +167,17 @@ def fit(
         tuple(_notes(shop, config, learning)),
         learning,
     )
+
+
+def _counted(learning: Learning, config: RecsysConfig, axes: tuple[Axis, ...]) -> Crowd | None:
+    """Describe those who count in popularity and lifts alone, by what the others have taught."""
+    if learning.counted is None:
+        return None
+    as_of, events = learning.now.as_of, learning.counted.events()
+    people = seen_people(learning.counted, events, as_of=as_of)
+    yardstick = learning.now.yardstick(axes, config)
+    found = describe(events, people.users, people.attributes, yardstick, as_of=as_of)
+    return Crowd(found.histories, found.memberships)
 
 
 def rehearse(

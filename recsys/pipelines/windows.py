@@ -6,7 +6,7 @@ go on to buy. In a small shop a user who is fitted herself is half of an item's 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from recsys.config import RecsysConfig
@@ -18,7 +18,7 @@ from recsys.interactions.targets import successes
 from recsys.models.fit import Past
 from recsys.pipelines.cases import Cases, Seeds, make_cases
 from recsys.pipelines.progress import Progress, silent
-from recsys.pipelines.snapshot import Snapshot, read_histories, take_snapshot
+from recsys.pipelines.snapshot import Snapshot, read_histories, seen_catalogue, take_snapshot
 
 WINDOWS = 3
 """One alone misleads."""
@@ -77,6 +77,8 @@ class Learning:
         The windows' length; None without times.
     rounds
         What was known and bought in windows that do not overlap, the newest first.
+    counted
+        The shop of those who count in popularity and lifts alone; None: nobody does.
     """
 
     now: Snapshot
@@ -84,6 +86,7 @@ class Learning:
     windows: tuple[Window, ...]
     days: float | None
     rounds: tuple[Round, ...] = ()
+    counted: Shop | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -96,12 +99,19 @@ def prepare(
 ) -> Learning:
     """Take the snapshots that training at `as_of` needs."""
     known = shop.where(events=f"{TIME} < {as_of}") if shop.timed else shop
-    kinds = config.interactions.contact_kinds(known.event_counts())
+    mine, counted = known.learnable(), known.counted()
+    if counted is not None and not counted.event_counts():
+        counted = None
+    kinds = config.interactions.contact_kinds(mine.event_counts())
+    catalogue = None if counted is None else seen_catalogue(known, known.events(), config)
     with progress("reading histories", None):
-        now = take_snapshot(known, known.events(), config, as_of=as_of, kinds=kinds)
+        now = take_snapshot(
+            mine, mine.events(), config, as_of=as_of, catalogue=catalogue, kinds=kinds
+        )
     with progress("reading windows", None):
-        look = _Look(known, config, now, kinds)
-        return _timed(look) if shop.timed else _untimed(look)
+        look = _Look(mine, config, now, kinds)
+        learning = _timed(look) if shop.timed else _untimed(look)
+    return replace(learning, counted=counted)
 
 
 def window_days(shop: Shop, config: RecsysConfig, *, as_of: int) -> float:

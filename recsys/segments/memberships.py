@@ -78,6 +78,14 @@ class Memberships:
         """Return the columns of one axis, shape ``(n_users, n_segments)``."""
         return sparse.csr_matrix(self.matrix[:, columns_of(self.axes)[axis]])
 
+    def and_also(self, others: "Memberships") -> "Memberships":
+        """Return the memberships of these users and of others, who are on the same axes."""
+        stacked = [*self.users.ids.tolist(), *others.users.ids.tolist()]
+        users = Vocabulary(stacked)
+        order = np.argsort(users.index_of(stacked))
+        matrix = sparse.vstack([self.matrix, others.matrix], format="csr")[order]
+        return Memberships(users, self.axes, sparse.csr_matrix(matrix))
+
     def row(self, user_index: int) -> Floats:
         """Return one user's weights on every segment, dense."""
         # Slicing a sparse matrix costs ten times as much as reading one row of it.
