@@ -119,6 +119,11 @@ class Manifest(BaseModel):
     notes: list[str]
     arrays: dict[str, ArrayEntry]
 
+    @property
+    def bytes(self) -> int:
+        """What its arrays take on the disk."""
+        return sum(entry.bytes for entry in self.arrays.values())
+
 
 def plain_json(value: Any) -> Any:
     """Return `value` as it will be read back: tuples become lists and keys become texts.

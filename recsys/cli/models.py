@@ -8,6 +8,7 @@ from recsys.bundle import Manifest
 from recsys.cli.options import DEFAULT_CONFIG, ConfigPath, OutputFormat, read_config, store_of
 from recsys.cli.output import Format, print_json, print_table, say
 from recsys.errors import ConfigError
+from recsys.pipelines.doctor import in_words
 
 app = typer.Typer(help="The model versions of the store.", no_args_is_help=True)
 
@@ -71,12 +72,22 @@ def rollback(config_path: ConfigPath = DEFAULT_CONFIG) -> None:
 def prune(
     keep: Annotated[int, typer.Option(help="How many of the newest to keep.")] = 3,
     config_path: ConfigPath = DEFAULT_CONFIG,
+    format: OutputFormat = Format.TEXT,
 ) -> None:
     """Delete old versions; never the active one, nor the one a rollback would go to."""
     if keep < 1:
         raise ConfigError(f"--keep {keep} is less than 1")
-    removed = store_of(read_config(config_path)).prune(keep)
-    say(f"removed: {', '.join(removed) or 'nothing'}")
+    store = store_of(read_config(config_path))
+    sizes = {manifest.version: manifest.bytes for manifest in store.versions()}
+    removed, broken = store.prune(keep), store.broken()
+    freed = sum(sizes[version] for version in removed)
+    if format is Format.JSON:
+        kept = [version for version in sizes if version not in removed]
+        print_json({"removed": removed, "freed_bytes": freed, "kept": kept, "broken": broken})
+        return
+    say(f"removed: {', '.join(removed) or 'nothing'}; {in_words(freed)} freed")
+    for version, reason in broken.items():
+        say(f"broken, and left alone: {version}: {reason}")
 
 
 def _brief(manifest: Manifest) -> dict[str, object]:

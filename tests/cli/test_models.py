@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from recsys.bundle import BundleStore
+from recsys.pipelines.doctor import in_words
 
 
 @pytest.fixture
@@ -85,12 +86,33 @@ def test_prune_spares_the_active_one_and_the_way_back(
 ) -> None:
     ask("models", "activate", versions[1], shop=shop)
     shutil.copytree(shop, shop.with_name("copy"))
+    arrays = (shop / "store" / "bundles" / versions[0]).glob("*.npy")
+    size = sum(path.stat().st_size for path in arrays)
     pruned = ask("models", "prune", "--keep", 1, shop=shop)
-    assert pruned.err == f"removed: {versions[0]}\n"
-    assert "removed: nothing" in ask("models", "prune", "--keep", 3, shop=shop).err
+    assert pruned.err == f"removed: {versions[0]}; {in_words(size)} freed\n"
+    assert "removed: nothing; 0.0 MB freed" in ask("models", "prune", "--keep", 3, shop=shop).err
     refused = ask("models", "prune", "--keep", 0, shop=shop.with_name("copy"))
     assert refused.code == 2
     assert len(list((shop.with_name("copy") / "store" / "bundles").iterdir())) == 3
+
+
+def test_prune_tells_programs_what_it_did_and_leaves_broken_ones_alone(
+    ask: Any, shop: Path, versions: list[str]
+) -> None:
+    bundles = shop / "store" / "bundles"
+    size = sum(path.stat().st_size for path in (bundles / versions[0]).glob("*.npy"))
+    ask("models", "activate", versions[2], shop=shop)
+    pruned = ask("models", "prune", "--keep", 1, "--format", "json", shop=shop).json
+    assert pruned == {
+        "removed": [versions[0]],
+        "freed_bytes": size,
+        "kept": versions[1:],
+        "broken": {},
+    }
+    (bundles / versions[1] / "gram.npy").unlink()
+    again = ask("models", "prune", "--keep", 1, shop=shop)
+    assert f"broken, and left alone: {versions[1]}: " in again.err
+    assert {path.name for path in bundles.iterdir()} == set(versions[1:])
 
 
 @pytest.mark.parametrize("words", [["show", "../x"], ["activate", "none"], ["rollback"]])
