@@ -57,8 +57,17 @@ class Authority:
             self._keys = {key.digest: key for key in self._state.keys.all()}
             self._changes = changes
 
-    def admit(self, given: str | None, scope: Scope) -> str:
+    def admit(self, given: str | None, scope: Scope, *, personal: bool = False) -> str:
         """Return the name of a key's holder, empty for anybody; refuse who may not.
+
+        Parameters
+        ----------
+        given
+            A key; None without.
+        scope
+            What it has to allow.
+        personal
+            Whether the answer tells of a user: that anybody may ask for lists does not open it.
 
         Raises
         ------
@@ -66,7 +75,7 @@ class Authority:
             When there is no valid key, it allows less, or too much is asked.
         """
         if given is None:
-            if scope not in self._open:
+            if (scope if not personal else SCOPES[-1]) not in self._open:
                 raise UnauthorizedError(f"this needs an API key with the scope {scope}; {REMEDY}")
             return ""
         key = self._keys.get(digest_of_key(given))

@@ -193,10 +193,10 @@ Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 class Needs:
-    """Lets a request pass whose key allows a scope."""
+    """Lets a request pass whose key allows a scope; see `Authority.admit`."""
 
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
+    def __init__(self, scope: Scope, *, personal: bool = False) -> None:
+        self._scope, self._personal = scope, personal
 
     async def __call__(
         self, request: Request, front: Front, header: Header, bearer: Bearer
@@ -206,9 +206,10 @@ class Needs:
             # A route's pattern ends before the last line break: it would be about somebody else.
             raise ConfigError("a path has a line break; an id with one cannot stand in it")
         given = header or (bearer.credentials if bearer else None)
-        request.state.key = front.authority.admit(given, self._scope)
+        request.state.key = front.authority.admit(given, self._scope, personal=self._personal)
 
 
 READ = Depends(Needs("read"))
+READ_PERSON = Depends(Needs("read", personal=True))
 WRITE = Depends(Needs("write"))
 ADMIN = Depends(Needs("admin"))

@@ -4,7 +4,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -23,6 +23,9 @@ HEADERS: Final = (
     (b"referrer-policy", b"no-referrer"),
 )
 """Of every answer; it is data, and no page of anybody's."""
+
+
+Header = tuple[bytes, bytes]
 
 
 class _TooLargeError(HTTPException):
@@ -59,8 +62,7 @@ class Traffic:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [h for h in message["headers"] if h[0].lower() != REQUEST_ID_BYTES]
-                message["headers"] = [*headers, *HEADERS, (REQUEST_ID_BYTES, request_id.encode())]
+                message["headers"] = _completed(message["headers"], request_id)
             await send(message)
 
         try:
@@ -86,6 +88,16 @@ class Traffic:
 
 
 REQUEST_ID_BYTES: Final = REQUEST_ID.lower().encode()
+CACHE_CONTROL: Final = b"cache-control"
+UNKEPT: Final = (CACHE_CONTROL, b"no-store")
+"""Of an answer that does not say who may keep it."""
+
+
+def _completed(headers: Iterable[Header], request_id: str) -> list[Header]:
+    own = [header for header in headers if header[0].lower() != REQUEST_ID_BYTES]
+    said = any(name.lower() == CACHE_CONTROL for name, _ in own)
+    kept = [] if said else [UNKEPT]
+    return [*own, *kept, *HEADERS, (REQUEST_ID_BYTES, request_id.encode())]
 
 
 def _limited(receive: Receive) -> Receive:

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from recsys.errors import ConfigError
 from recsys.events.times import format_time
-from service.dependencies import ADMIN, READ, WRITE, Front, PathId
+from service.dependencies import ADMIN, READ_PERSON, WRITE, Front, PathId
 from service.schemas import (
     ErasedAnswer,
     LinkAnswer,
@@ -26,7 +26,7 @@ AGGREGATES = (
 
 
 # Before the plain ones: an id may hold a slash, and the rest of the path too.
-@router.get("/{user_id:path}/segments", dependencies=[READ])
+@router.get("/{user_id:path}/segments", dependencies=[READ_PERSON])
 def segments(front: Front, user_id: PathId) -> UserSegments:
     """Tell which segments a user is in."""
     pulse = front.state.pulse(user_id)
@@ -60,7 +60,7 @@ def put(front: Front, user_id: PathId, body: UserRequest) -> UserAnswer:
     return _told(front, user_id)
 
 
-@router.get("/{user_id:path}", dependencies=[READ])
+@router.get("/{user_id:path}", dependencies=[READ_PERSON])
 def get(front: Front, user_id: PathId) -> UserAnswer:
     """Return what was told of a user; of one who is not known, that nothing was."""
     return _told(front, user_id)

@@ -379,6 +379,10 @@ class TestKeys:
 
             body = {"json": {"events": [event("u", "00100")]}}
             assert status("GET", f"/v1/recommendations/{KNOWN}", None) == 200
+            for path in (f"/v1/users/{KNOWN}", f"/v1/users/{KNOWN}/segments"):
+                # What is known of a user is no list.
+                assert status("GET", path, None) == 401
+                assert status("GET", path, keys["read"]) == 200
             assert status("POST", "/v1/events", None, **body) == 401
             assert status("POST", "/v1/events", "rk_wrong", **body) == 401
             assert status("POST", "/v1/events", keys["read"], **body) == 403
@@ -437,6 +441,7 @@ def test_every_answer_has_its_headers(client: Any) -> None:
         headers = client.get(path).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert len(headers["X-Request-Id"]) == 32
+    assert client.get("/v1/segments").headers["Cache-Control"] == "no-store"
 
 
 def test_events_taken_in_are_there_after_a_stop(serve: Serve, own_shop: Path) -> None:
