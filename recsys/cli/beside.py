@@ -9,8 +9,8 @@ from typing import Final
 
 PAUSE_SECONDS: Final = 1.0
 """Before a process that ended too early is started again."""
-PATIENCE_SECONDS: Final = 30.0
-"""How long one may take to finish what it has begun."""
+PATIENCE_SECONDS: Final = 3.0
+"""How long one may take to finish what it has begun; what it leaves undone is done again later."""
 
 
 @contextmanager
