@@ -26,9 +26,8 @@ import numpy as np
 from recsys.bundle import BundleStore
 from recsys.config import load_config
 from recsys.events.times import format_time
-from recsys.ranking.published import open_bundle
-from service.moments import moment_of
-from service.served import Served
+from service.moments import Moments
+from service.served import Models
 
 sys.path.insert(0, str(Path(__file__).parent))
 from serving import Server, client_of, recsys, scratch_shop, spread, state_of, write
@@ -111,7 +110,7 @@ def train_as_of(config: Path, moment: str) -> str:
 def lists_of(config: Path, version: str) -> Lists:
     """Work out everybody's lists by a model, as the command line does."""
     recsys("models", "activate", version, "-c", config)
-    as_of = format_time(described_as_of(config, version))
+    as_of = format_time(described_as_of(config))
     words = ("--all", "-k", str(K), "--as-of", as_of, "--format", "json")
     found: dict[tuple[str, str], Ranked] = {}
     for variant in VARIANTS:
@@ -122,17 +121,16 @@ def lists_of(config: Path, version: str) -> Lists:
     return found
 
 
-def described_as_of(config: Path, version: str) -> int:
-    """Return the moment that the service describes customers as of, by a model."""
-    published = open_bundle(BundleStore(load_config(config).store.path).load(version))
+def described_as_of(config: Path) -> int:
+    """Return the moment that the service describes customers as of, by the active model."""
     with state_of(config) as state:
-        newest = state.newest_time()
-    return moment_of(Served(published, published.ranker, {}, 0), newest)
+        served = Models(load_config(config), state).served
+        return Moments("data").described_at(served, state.newest_time())
 
 
 def wait_until_described(config: Path, version: str) -> None:
     """Wait until everybody's memberships are of now, not of the moment of a training."""
-    now = described_as_of(config, version)
+    now = described_as_of(config)
     with state_of(config) as state:
         while not state.profiles.all_by(version, since=now):
             time.sleep(0.1)
