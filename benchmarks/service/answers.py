@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def compare(config: Path, *, seconds: float, rounds: int) -> dict[str, Any]:
     """Serve, and measure both routes in turns."""
     with state_of(config) as state:
         users = state.user_ids()
-    paths = {route: [f"{route}{user}" for user in users] for route in (NOTHING, LIST)}
+    paths = {route: [f"{route}{quote(user)}" for user in users] for route in (NOTHING, LIST)}
     with key_for(config, "read") as key, Doors(config) as server:
         first = asyncio.run(each_once(server.port, key, paths[LIST]))
         found: dict[str, list[dict[str, float]]] = {route: [] for route in paths}

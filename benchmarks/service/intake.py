@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).parent))
 from answers import middle
@@ -59,7 +60,7 @@ async def beside(
 ) -> tuple[list[Reply], list[Reply]]:
     """Read at a steady pace, beside writers where there are events."""
     until = time.perf_counter() + seconds
-    paths = [f"/v1/recommendations/{user}" for user in users]
+    paths = [f"/v1/recommendations/{quote(user)}" for user in users]
     reading = read(port, key, paths, until=until, seed=0, pause=PAUSE)
     n = 0 if events is None else WRITERS
     parts = await asyncio.gather(

@@ -177,8 +177,8 @@ class Server:
 
 def children_of(pid: int) -> list[int]:
     """Return the processes that one has started."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-    return [int(child) for child in text.split()]
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for one in threads for child in one.read_text("ascii").split()]
 
 
 def part_of(pid: int) -> str:
