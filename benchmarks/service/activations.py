@@ -36,7 +36,7 @@ MOMENTS = ("2024-05-15", "2024-06-01", "2024-06-15")
 K = 10
 VARIANTS = ("segment_aware", "popular_by_segment")
 """The second knows of a customer nothing but her segments, of every axis."""
-PAUSE = 0.4
+PAUSE = 2.0
 """Seconds between activations, beyond what it takes for one to be served."""
 
 Ranked = tuple[tuple[str, float], ...]
