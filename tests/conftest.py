@@ -8,10 +8,15 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
 from recsys.cli import run
 
 from .learning import on_one_window
+
+# How long an example takes says nothing on a machine that does other things beside it.
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
 
 NewDatabase = Callable[[], str]
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

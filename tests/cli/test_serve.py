@@ -10,8 +10,8 @@ import pytest
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes back what the command hands to its workers."""
-    monkeypatch.setenv("RECSYS_CONFIG", "")
-    monkeypatch.setenv("RECSYS_CLOCK", "")
+    for name in ("CONFIG", "CLOCK", "OPEN", "PROFILING"):
+        monkeypatch.setenv(f"RECSYS_{name}", "")
 
 
 def test_a_port_that_is_taken(ask: Any, trained: Path) -> None:

@@ -13,7 +13,7 @@ from recsys.pipelines.lists import GivenLists
 from recsys.pipelines.report import report_on
 from recsys.simulation import SimulationConfig, Truth, simulate
 
-SHOP = SimulationConfig(events=24_000, users=600, items=400, days=180, lifts={"age": 2.0})
+SHOP = SimulationConfig(events=30_000, users=750, items=400, days=180, lifts={"age": 2.0})
 DEPTH = 60
 """Deep enough that ten new items are left once known ones are taken out."""
 
@@ -26,8 +26,7 @@ def report(one_window, tmp_path_factory):
     cut = parse_time(SHOP.start) + 150 * MICROSECONDS_PER_DAY
     text = (folder / "recsys.toml").read_text(encoding="utf-8") + (
         f'[evaluation]\ncut = "{format_time(cut)}"\ntest_window = "30d"\nk = [10]\n'
-        'measure = "explore_ndcg"\nbaseline = "popular"\nmin_users = 50\n'
-        "[model]\nfactors = 16\niterations = 8\n"
+        'measure = "explore_ndcg"\nbaseline = "popular"\n[model]\nfactors = 16\niterations = 8\n'
     )
     (folder / "recsys.toml").write_text(text, encoding="utf-8")
     config = load_config(folder / "recsys.toml")
