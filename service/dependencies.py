@@ -1,5 +1,6 @@
 """What routes are given: one `Shopfront` for each process, made at its start."""
 
+import gc
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -68,6 +69,8 @@ class Shopfront:
         self.intake = Intake(self.state, known)
         self.exposures = ExposureWriter(self.state)
         self.state_trouble: str | None = None
+        # What is there now stays: to look through it again and again for garbage stops everybody.
+        gc.freeze()
         self._closing = threading.Event()
         self._beside = [self._begin(self._keep_up)]
         if settings.profiling:
