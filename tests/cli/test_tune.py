@@ -16,6 +16,7 @@ from recsys.pipelines import tune as tuning
 from recsys.pipelines.train import prepare
 from recsys.pipelines.tune import FILE, SPACE, values_of
 from recsys.ranking.learning import unlearnt
+from recsys.state import StateStore
 
 AGE = '[segments.age]\nkind = "attribute"\ncolumn = "age"\n'
 N_USERS = 40
@@ -227,9 +228,14 @@ def test_a_store_that_cannot_be_written(ask: Any, quick: None, small: Path) -> N
 
 
 def test_bundles_and_the_state_are_not_touched(ask: Any, quick: None, small: Path) -> None:
-    for name in ("active.json", "state.db", "bundles/20240629-1/manifest.json"):
+    for name in ("active.json", "bundles/20240629-1/manifest.json"):
         (small / "store" / name).parent.mkdir(parents=True, exist_ok=True)
         (small / "store" / name).write_bytes(name.encode())
+    # It is read, for what users agreed to.
+    state = StateStore(f"sqlite:///{small}/store/state.db")
+    state.create()
+    state.put_person("0001", consent="none")
+    state.close()
     before = everything(small)
     found(ask, small, "--trials", 2)
     assert everything(small) == before
