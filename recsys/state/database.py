@@ -172,14 +172,14 @@ class Database:
                 return self._asked(compiled.string, driven)
 
     def _asked(self, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
-        dialect = self._engine.dialect
+        dialect, connection = self._engine.dialect, self._kept()
         try:
-            cursor = self._kept().cursor()
+            cursor = connection.cursor()
             cursor.execute(statement, parameters)
             found: list[tuple[Any, ...]] = cursor.fetchall()
             cursor.close()
         except dialect.loaded_dbapi.Error as error:
-            is_lost = dialect.is_disconnect(error, self._thread.connection, None)
+            is_lost = dialect.is_disconnect(error, connection, None)
             self._drop_kept()
             raise DBAPIError.instance(
                 statement,
@@ -198,10 +198,11 @@ class Database:
                 pass
             kept = self._engine.raw_connection()
             kept.detach()
-            self._thread.connection = kept.dbapi_connection
-            self._glancing.append(self._thread.connection)
+            connection: Any = kept.dbapi_connection
             if self._engine.dialect.name == "postgresql":
-                self._thread.connection.autocommit = True
+                connection.autocommit = True
+            self._thread.connection = connection
+            self._glancing.append(connection)
         return self._thread.connection
 
     def _drop_kept(self) -> None:
@@ -284,9 +285,11 @@ class Database:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
+        # Where a connection is asked for without SQLAlchemy's own, its driver's errors come bare.
+        driven = self._engine.dialect.loaded_dbapi.Error
         try:
             yield
-        except (SQLAlchemyError, OSError, UnicodeError) as error:
+        except (SQLAlchemyError, OSError, UnicodeError, driven) as error:
             # The error's own text would show the statement, so only the driver's words are taken.
             cause = str(error.orig if isinstance(error, DBAPIError) else error)
             remedy = next((words for sign, words in _REMEDIES if sign in cause), _REMEDY)

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 
 import psycopg
+import pytest
+from sqlalchemy import Engine, PoolProxiedConnection
 
+from recsys.errors import StateError
 from recsys.state import StateStore
 
 END_THE_OTHERS = """
@@ -22,3 +25,21 @@ def test_a_small_query_does_not_notice_a_new_start(
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(END_THE_OTHERS)
     assert store.pulse("u") == before
+
+
+def test_a_server_that_goes_between_two_connections(
+    new_database: Callable[[], str],
+    open_store: Callable[[str], StateStore],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone(_engine: Engine) -> PoolProxiedConnection:
+        raise psycopg.OperationalError("the server closed the connection")
+
+    store = open_store(new_database())
+    store.create()
+    answers = iter((Engine.raw_connection, gone))
+    with monkeypatch.context() as going:
+        going.setattr(Engine, "raw_connection", lambda engine: next(answers)(engine))
+        with pytest.raises(StateError, match="the server closed the connection"):
+            store.pulse("u")
+    assert store.pulse("u").revision == 0
