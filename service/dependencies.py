@@ -1,6 +1,8 @@
 """What routes are given: one `Shopfront` for each process, made at its start."""
 
 import gc
+import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -57,6 +59,7 @@ class Shopfront:
         self.config: RecsysConfig = load_config(settings.config_path)
         self.metrics = metrics or Metrics()
         self._moments = Moments(settings.clock)
+        self._parent = settings.parent
         self.state = StateStore(self.config.state.url)
         self.models = Models(self.config, self.state)
         self.variants = self.config.every_variant()
@@ -158,6 +161,9 @@ class Shopfront:
 
     def _keep_up(self) -> None:
         while not self._closing.wait(BEAT_SECONDS):
+            if self._parent not in (None, os.getppid()):
+                # Nobody would start it again or tell it to stop: it must not hold the port.
+                os.kill(os.getpid(), signal.SIGTERM)
             self.models.look()
             try:
                 changes = self.state.pulse().changes

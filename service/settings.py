@@ -10,6 +10,7 @@ CONFIG_VARIABLE = "RECSYS_CONFIG"
 CLOCK_VARIABLE = "RECSYS_CLOCK"
 OPEN_VARIABLE = "RECSYS_OPEN"
 PROFILING_VARIABLE = "RECSYS_PROFILING"
+PARENT_VARIABLE = "RECSYS_PARENT"
 
 
 class Settings(Config):
@@ -26,12 +27,15 @@ class Settings(Config):
     profiling
         Whether a process that answers also works memberships out; `recsys serve` gives that to one
         of its own, see `service.keeper`.
+    parent
+        The process that started this one, which ends with it; None: it stands alone.
     """
 
     config_path: str
     clock: Literal["data", "now"] = "data"
     open: bool = False
     profiling: bool = True
+    parent: int | None = None
 
 
 def settings_from_environment() -> Settings:
@@ -50,7 +54,17 @@ def settings_from_environment() -> Settings:
         clock="now" if clock == "now" else "data",
         open=_is_on(OPEN_VARIABLE, "0"),
         profiling=_is_on(PROFILING_VARIABLE, "1"),
+        parent=_process(PARENT_VARIABLE),
     )
+
+
+def _process(variable: str) -> int | None:
+    value = os.environ.get(variable)
+    if value is None:
+        return None
+    if not value.isdecimal():
+        raise ConfigError(f"{variable}={value!r} is no number of a process")
+    return int(value)
 
 
 def _is_on(variable: str, otherwise: str) -> bool:

@@ -56,6 +56,8 @@ def serve(
     os.environ["RECSYS_CLOCK"] = clock.value
     os.environ["RECSYS_OPEN"] = "1" if open_ else "0"
     os.environ["RECSYS_PROFILING"] = "0"
+    if workers > 1:
+        os.environ["RECSYS_PARENT"] = str(os.getpid())
     say(f"serving on http://{host}:{port} (documentation at /docs); Ctrl-C stops")
     if open_:
         say("note: anybody who can reach this address may write, erase users and activate models")

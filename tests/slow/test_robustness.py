@@ -1,6 +1,8 @@
 """The service among what goes wrong: a small form of each run in ``benchmarks/service``."""
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -46,3 +48,15 @@ def test_it_finishes_what_it_has_begun(benchmark: Load) -> None:
     assert (found["unanswered"], found["events_lost"], found["exposures_lost"]) == (0, 0, 0)
     assert found["exit_codes"] == [0]
     assert found["seconds"]["most"] < 10
+
+
+def test_workers_end_with_the_one_that_started_them(benchmark: Load, own_shop: Path) -> None:
+    serving = benchmark("service/serving")
+    server = serving.Server(own_shop / "recsys.toml", "--workers", "2")
+    server.start()
+    others = serving.children_of(server.process.pid)
+    server.kill()
+    until = time.monotonic() + 30.0
+    while any(Path(f"/proc/{pid}").exists() for pid in others):
+        assert time.monotonic() < until
+        time.sleep(0.1)
