@@ -15,6 +15,7 @@ import asyncio
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,17 +47,22 @@ class Outages:
     whole: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     slowest: float = 0.0
 
-    def note(self, what: str, before: str, response: httpx.Response, seconds: float) -> None:
-        """Count an answer, by when it was asked for and what it is."""
-        when = self.when if self.when == before else "between"
-        label = labelled(response)
+    async def hear(self, what: str, asking: Awaitable[httpx.Response]) -> dict[str, Any]:
+        """Count an answer, by when it was asked for and what it is; returns what it says."""
+        before, start = self.when, time.monotonic()
+        try:
+            response = await asking
+            label, said = labelled(response), response.json()
+        except httpx.TransportError as error:
+            label, said = "none", {"error": repr(error)}
+        seconds, when = time.monotonic() - start, self.when if self.when == before else "between"
         self.answers[what, when, label] += 1
+        self.slowest = max(self.slowest, seconds if when == "away" else 0.0)
         if label == "whole":
             self.whole[what].set()
-        if label == "other":
-            self.strange.append(response.text)
-        if when == "away":
-            self.slowest = max(self.slowest, seconds)
+        if label in ("other", "none"):
+            self.strange.append(f"{what}, {before}, {seconds:.2f} s: {said}")
+        return said
 
 
 def labelled(response: httpx.Response) -> str:
@@ -140,9 +146,7 @@ async def one_outage(database: Postgres, found: Outages) -> float:
 async def write_on(found: Outages, writer: Writer, client: httpx.AsyncClient) -> None:
     """Send events, again those that were refused."""
     while not found.over or writer.waiting:
-        before, start = found.when, time.monotonic()
-        response = await writer.send(client)
-        found.note("events", before, response, time.monotonic() - start)
+        await found.hear("events", writer.send(client))
         await asyncio.sleep(0.02)
 
 
@@ -151,12 +155,9 @@ async def read_on(found: Outages, client: httpx.AsyncClient, seed: int) -> None:
     random = np.random.default_rng(seed)
     while not found.over:
         user_id = f"{random.integers(N_USERS):04d}"
-        before, start = found.when, time.monotonic()
-        response = await client.get(f"/v1/recommendations/{user_id}")
-        found.note("lists", before, response, time.monotonic() - start)
-        answer = response.json()
-        if response.status_code == 200 and answer["fallback"] is None:
-            found.lists[answer["recommendation_id"]] = user_id
+        said = await found.hear("lists", client.get(f"/v1/recommendations/{user_id}"))
+        if "items" in said and said["fallback"] is None:
+            found.lists[said["recommendation_id"]] = user_id
         await asyncio.sleep(0.01)
 
 
