@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 import pytest
 
 from recsys.cli import run
@@ -14,6 +15,7 @@ from ..learning import on_one_window
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 SMALL = "\n[model]\nfactors = 8\niterations = 4\n"
+N_USERS = 120
 NEWCOMER = "9001"
 """In the users file, and in no event."""
 
@@ -59,10 +61,12 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
 
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample shop with a config of its own; read only."""
+    """The sample shop's first customers, with a config of their own; read only."""
     folder = tmp_path_factory.mktemp("untrained")
-    for file in SAMPLE.glob("*.csv"):
-        shutil.copy(file, folder)
+    shutil.copy(SAMPLE / "items.csv", folder)
+    for name in ("events.csv", "users.csv"):
+        table = pd.read_csv(SAMPLE / name, dtype=str, keep_default_na=False)
+        table[table["user_id"] < f"{N_USERS:04d}"].to_csv(folder / name, index=False)
     with (folder / "users.csv").open("a", encoding="utf-8") as users:
         users.write(f"{NEWCOMER},60+,north\n")
     files = {name: str(folder / f"{name}.csv") for name in ("events", "users", "items")}

@@ -105,13 +105,13 @@ class TestWhom:
         self, ask: Any, trained: Path, newcomer: str
     ) -> None:
         answer = ask("recommend", "--all", "-k", 5, "--format", "json", shop=trained)
-        assert answer.json["users"] == 301
+        assert answer.json["users"] == 121
         assert answer.json["fallbacks"] == {"segment": 1}
         frame = pd.DataFrame(answer.json["recommendations"])
-        assert set(frame["user_id"]) == {f"{n:04d}" for n in range(300)} | {newcomer}
+        assert set(frame["user_id"]) == {f"{n:04d}" for n in range(120)} | {newcomer}
         assert (frame.groupby("user_id").size() == 5).all()
-        alone = lists(ask, trained, "--user", "0123", "-k", 5)
-        together = frame[frame["user_id"] == "0123"].reset_index(drop=True)
+        alone = lists(ask, trained, "--user", "0042", "-k", 5)
+        together = frame[frame["user_id"] == "0042"].reset_index(drop=True)
         pd.testing.assert_frame_equal(together, alone, check_exact=True)
 
     @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ class TestHow:
         path = tmp_path / "lists.csv"
         answer = ask("recommend", "--all", "-k", 2, "--output", path, shop=trained)
         assert answer.out == ""
-        assert f"602 rows for 301 users: {path}" in answer.err
+        assert f"242 rows for 121 users: {path}" in answer.err
 
     @pytest.mark.parametrize(("k", "code"), [(0, 2), (-1, 2), (1001, 2), (1, 0), (1000, 0)])
     def test_a_list_has_1_to_1000_items(self, ask: Any, trained: Path, k: int, code: int) -> None:
