@@ -25,10 +25,9 @@ from service.metrics import Metrics
 from service.moments import Moments
 from service.profiling import Profiler
 from service.schemas import NO_NUL
-from service.served import Models, Served
+from service.served import BEAT_SECONDS, Models, Served
 from service.settings import Settings
 
-BEAT_SECONDS: Final = 0.5
 """How often a process looks for another active model, and whether the state is back."""
 TURN_SECONDS: Final = 0.0005
 """How long a request waits while what works beside it, such as the intake, has the interpreter."""
@@ -103,8 +102,12 @@ class Shopfront:
         try:
             return self.state.pulse(user_id)
         except StateError as error:
-            self.state_trouble = str(error)
+            self.lose_state(error)
             return None
+
+    def lose_state(self, error: RecsysError) -> None:
+        """Leave the state alone from here on, until it has been seen to be back."""
+        self.state_trouble = str(error)
 
     def now(self) -> int:
         """Return the moment by the service's clock, microseconds."""
@@ -170,7 +173,7 @@ class Shopfront:
                 self.authority.up_to(changes)
                 self.state_trouble = None
             except RecsysError as error:
-                self.state_trouble = str(error)
+                self.lose_state(error)
             self._measure()
 
     def _measure(self) -> None:

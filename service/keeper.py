@@ -20,12 +20,11 @@ from recsys.errors import RecsysError
 from recsys.state import StateStore
 from service.moments import Moments
 from service.profiling import Profiler
-from service.served import Models
+from service.served import BEAT_SECONDS, Models
 from service.settings import Settings, settings_from_environment
 
 logger = logging.getLogger("recsys.service")
 
-BEAT_SECONDS: Final = 0.5
 NICENESS: Final = 10
 """Requests come first."""
 

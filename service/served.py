@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from recsys.bundle import BundleStore
 from recsys.config import RecsysConfig
@@ -13,6 +14,9 @@ from recsys.ranking.ranker import Ranker
 from recsys.state import Fields, StateStore
 
 logger = logging.getLogger("recsys.service")
+
+BEAT_SECONDS: Final = 0.5
+"""How often a process looks whether there is another model, or news of items."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,6 @@ NewDatabase = Callable[[], str]
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 SMALL = "\n[model]\nfactors = 8\niterations = 4\n"
-NEWCOMER = "9001"
-"""In the users file, and in no event."""
 STRANGE = "a/b ü#?%"
 """A user whose id needs care in a URL."""
 
@@ -64,13 +62,13 @@ def one_window() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shop(tmp_path_factory: pytest.TempPathFactory, newcomer: str) -> Path:
     """The sample shop, trained; read only."""
     folder = tmp_path_factory.mktemp("shop")
     for file in SAMPLE.glob("*.csv"):
         shutil.copy(file, folder)
     with (folder / "users.csv").open("a", encoding="utf-8") as users:
-        users.write(f"{NEWCOMER},60+,north\n")
+        users.write(f"{newcomer},60+,north\n")
     with (folder / "events.csv").open("a", encoding="utf-8") as events:
         events.write(f"{STRANGE},00100,purchase,2024-06-20 10:00:00,1,2.5,x\n")
     files = {name: str(folder / f"{name}.csv") for name in ("events", "users", "items")}
@@ -90,9 +88,10 @@ def own_shop(shop: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(shop, tmp_path / "shop"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def newcomer() -> str:
-    return NEWCOMER
+    """A user of the users file, and of no event."""
+    return "9001"
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -111,7 +110,7 @@ def _counts(workers: int) -> Iterator[None]:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
-        os.environ[COUNTS] = str(Path(folder))
+        os.environ[COUNTS] = folder
         yield
 
 

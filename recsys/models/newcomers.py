@@ -32,11 +32,10 @@ def groups_of_new(trained: Catalogue, catalogue: Catalogue) -> Indices:
         Codes of `trained`'s categories; their number where a category is none of them.
     """
     names = trained.codes(CATEGORY)[1]
+    group_of = {name: group for group, name in enumerate(names)}
     codes, theirs = catalogue.codes(CATEGORY)
     found = theirs[codes[len(trained.items) :]]
-    places = np.searchsorted(names, found)
-    known = names.take(places, mode="clip") == found if len(names) else np.zeros(0, dtype=bool)
-    return np.where(known, places, len(names)) if len(names) else np.zeros(len(found), np.int64)
+    return np.array([group_of.get(name, len(names)) for name in found], np.int64)
 
 
 def longer_habit(habit: Habit, groups: Indices) -> Habit:

@@ -25,7 +25,7 @@ from recsys.errors import (
     StateError,
     StoreError,
 )
-from recsys.events.config import FILES
+from recsys.events.config import FILES, STATE
 from recsys.events.queries import Query, rows_of
 from recsys.events.readers import CSV, ENDINGS, PARQUET, ending_of, files_of
 from recsys.state import StateStore
@@ -45,6 +45,7 @@ EVENTS_IN_SQLITE: Final = 5_000_000
 SQLITE: Final = b"SQLite format 3\0"
 WRITE_AHEAD: Final = b"\2\2"
 """Bytes 18 and 19 of a SQLite file that is kept as a state is."""
+EVENTS: Final = "[data] events"
 TRAIN: Final = "run `recsys train`"
 CONTAINER_CORES: Final = Path("/sys/fs/cgroup/cpu.max")
 MEMORY: Final = Path("/proc/meminfo")
@@ -141,9 +142,9 @@ def shop(config: RecsysConfig) -> Iterator[Check]:
     sources = named_sources(config)
     size = sum(_size(source) for source in sources.values() if isinstance(source, str))
     yield from (data_source(key, source) for key, source in sources.items())
-    number = 0
-    if isinstance(config.data.events, str):
-        number, known = count_rows(config.data.events)
+    files, number = sources.get(EVENTS), 0
+    if isinstance(files, str):
+        number, known = count_rows(files)
         yield events(number, known=known)
     yield memory(number, available_memory(_read(MEMORY)))
     yield disk(Path(config.store.path), size)
@@ -158,6 +159,9 @@ def named_sources(config: RecsysConfig) -> dict[str, str | Query]:
         named[f"[evaluation] {key}"] = getattr(config.evaluation, key)
     for name, axis in config.segments.items():
         named[f"[segments.{name}] file"] = getattr(axis, "file", None)
+    if config.data.events == STATE:
+        # The state is looked at for itself.
+        del named[EVENTS]
     return {key: source for key, source in named.items() if source is not None}
 
 

@@ -224,7 +224,9 @@ class Search:
 
     def _looked_at_new(self) -> bool:
         """Look at all items that stand on no shelf yet."""
-        self._look(np.arange(len(self._side.shelves.shelf_of), len(self._allowed.flags)))
+        shelved, number = len(self._side.shelves.shelf_of), len(self._allowed.flags)
+        if shelved < number:
+            self._look(np.arange(shelved, number))
         return self.looked_at <= self._most
 
     def _looked_at_own(self) -> bool:

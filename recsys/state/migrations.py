@@ -7,7 +7,7 @@ are now.
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 
 def _revisions_and_consent(connection: Connection) -> None:
@@ -29,17 +29,26 @@ def _revisions_and_consent(connection: Connection) -> None:
     )
 
 
-def _told(connection: Connection) -> None:
-    """Version 2 did not know what came over HTTP: all of it counts as the sources'."""
+def _told_and_context(connection: Connection) -> None:
+    """Version 2 did not know what came over HTTP: all of it counts as the sources'.
+
+    Nor did it keep the context of an answer, at first: some of its databases have that column.
+    """
     for table in ("events", "users"):
         connection.execute(
             text(f"ALTER TABLE {table} ADD COLUMN told BOOLEAN NOT NULL DEFAULT false")
         )
+    found = inspect(connection)
+    if found.has_table("exposures"):
+        columns = [column["name"] for column in found.get_columns("exposures")]
+        if "context" not in columns:
+            statement = "ALTER TABLE exposures ADD COLUMN context TEXT NOT NULL DEFAULT '{}'"
+            connection.execute(text(statement))
 
 
 STEPS: Final[Mapping[str, tuple[Callable[[Connection], None], str]]] = {
     "1": (_revisions_and_consent, "2"),
-    "2": (_told, "3"),
+    "2": (_told_and_context, "3"),
 }
 """Version -> what brings its tables on, and to which version; new tables are made apart."""
 

@@ -105,7 +105,7 @@ async def _answered(front: Shopfront, asked: Asked) -> Answered:
         return await _answered_by(front, asked, front.feel(asked.user_id))
     except StateError as error:
         # It went away between two questions of one request.
-        front.state_trouble = str(error)
+        front.lose_state(error)
         return await _answered_by(front, asked, None)
 
 

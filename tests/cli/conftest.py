@@ -16,8 +16,6 @@ from ..learning import on_one_window
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 SMALL = "\n[model]\nfactors = 8\niterations = 4\n"
 N_USERS = 120
-NEWCOMER = "9001"
-"""In the users file, and in no event."""
 
 
 class Answer(NamedTuple):
@@ -60,7 +58,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
 
 
 @pytest.fixture(scope="session")
-def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def untrained(tmp_path_factory: pytest.TempPathFactory, newcomer: str) -> Path:
     """The sample shop's first customers, with a config of their own; read only."""
     folder = tmp_path_factory.mktemp("untrained")
     shutil.copy(SAMPLE / "items.csv", folder)
@@ -68,7 +66,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table = pd.read_csv(SAMPLE / name, dtype=str, keep_default_na=False)
         table[table["user_id"] < f"{N_USERS:04d}"].to_csv(folder / name, index=False)
     with (folder / "users.csv").open("a", encoding="utf-8") as users:
-        users.write(f"{NEWCOMER},60+,north\n")
+        users.write(f"{newcomer},60+,north\n")
     files = {name: str(folder / f"{name}.csv") for name in ("events", "users", "items")}
     config = str(folder / "recsys.toml")
     words = [files["events"], "--users", files["users"], "--items", files["items"]]
@@ -98,8 +96,3 @@ def new_shop(untrained: Path, tmp_path: Path) -> Path:
 def shop(trained: Path, tmp_path: Path) -> Path:
     """A copy of the trained shop, to change."""
     return Path(shutil.copytree(trained, tmp_path / "shop"))
-
-
-@pytest.fixture
-def newcomer() -> str:
-    return NEWCOMER

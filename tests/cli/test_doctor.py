@@ -116,6 +116,16 @@ def test_what_is_wrong_with_a_config_leaves_with_6(
     assert f"found a problem: {problem}" in answer.err
 
 
+def test_events_in_the_state_are_no_files(ask: Any, shop: Path) -> None:
+    config = shop / "recsys.toml"
+    changed = config.read_text(encoding="utf-8").replace('"events.csv"', '"state"')
+    config.write_text(changed, encoding="utf-8")
+    answer = ask("doctor", "--format", "json", shop=shop)
+    assert (answer.code, answer.json["problems"]) == (0, [])
+    assert "[data] events" not in found(answer)
+    assert " events" in found(answer)["state"]["finding"]
+
+
 def test_a_query_is_asked_for_its_first_rows(
     ask: Any, new_shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -380,6 +380,19 @@ VERSION_1 = (
     "VALUES ('u', 'view', '1', 7), ('v', 'view', '1', 5)",
 )
 
+VERSION_2: tuple[str, ...] = (
+    "ALTER TABLE users ADD COLUMN consent TEXT NOT NULL DEFAULT 'full'",
+    "ALTER TABLE users ADD COLUMN registered BOOLEAN NOT NULL DEFAULT false",
+    "ALTER TABLE users ADD COLUMN revision BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE users ADD COLUMN profiled BIGINT NOT NULL DEFAULT -1",
+    "INSERT INTO users (user_id, attributes) VALUES ('v', '{}')",
+)
+AN_EXPOSURE = (
+    "INSERT INTO exposures (recommendation_id, user_id, time, variant, digest, model_version, "
+    "segments, items, propensities) "
+    "VALUES ('r1', 'u', 5, 'popularity', 'd', 'v1', '{}', '[\"i1\"]', '[1.0]')"
+)
+
 
 def test_a_state_of_version_1_is_brought_on(url: str, tmp_path: Any, open_store: Open) -> None:
     (tmp_path / "new").mkdir()
@@ -397,3 +410,28 @@ def test_a_state_of_version_1_is_brought_on(url: str, tmp_path: Any, open_store:
     assert store.take_in(frame(event("v", "1"), event("v", "2"))).tolist() == [1, 0]
     store.create()
     assert len(store.all_events()) == 3
+
+
+@pytest.mark.parametrize("has_context", [False, True])
+def test_a_state_of_version_2_keeps_what_was_served(
+    url: str, tmp_path: Any, open_store: Open, has_context: bool
+) -> None:
+    (tmp_path / "new").mkdir()
+    served = (
+        "CREATE TABLE exposures (recommendation_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, "
+        "time BIGINT NOT NULL, variant TEXT NOT NULL, digest TEXT NOT NULL, "
+        "model_version TEXT NOT NULL, fallback TEXT, experiment TEXT, segments TEXT NOT NULL, "
+        "items TEXT NOT NULL, propensities TEXT NOT NULL)"
+    )
+    context = served.replace("fallback TEXT", "fallback TEXT, context TEXT NOT NULL DEFAULT '{}'")
+    version_1 = (statement.replace("'1'), ('n", "'2'), ('n") for statement in VERSION_1)
+    with connected(url) as connection:
+        for statement in (*version_1, *VERSION_2, context if has_context else served, AN_EXPOSURE):
+            connection.execute(text(statement))
+    store = open_store(url)
+    store.create()
+    (found,) = store.exposures.of("u")
+    assert (found.items, found.context) == (["i1"], {})
+    store.exposures.add([exposure("r2", "u")])
+    assert [one.recommendation_id for one in store.exposures.of("u")] == ["r1", "r2"]
+    assert len(store.all_events()) == 2
