@@ -28,7 +28,6 @@ from service.schemas import NO_NUL
 from service.served import BEAT_SECONDS, Models, Served
 from service.settings import Settings
 
-"""How often a process looks for another active model, and whether the state is back."""
 TURN_SECONDS: Final = 0.0005
 """How long a request waits while what works beside it, such as the intake, has the interpreter."""
 STATE: Final = "state"

@@ -16,7 +16,7 @@ from recsys.state import Fields, StateStore
 logger = logging.getLogger("recsys.service")
 
 BEAT_SECONDS: Final = 0.5
-"""How often a process looks whether there is another model, or news of items."""
+"""How often a process looks for another active model, and for what the state knows since."""
 
 
 @dataclass(frozen=True)
