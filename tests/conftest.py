@@ -12,10 +12,10 @@ from hypothesis import settings
 
 from recsys.cli import run
 
-from .learning import on_one_window
+from .learning import learning_quickly
 
 # How long an example takes says nothing on a machine that does other things beside it.
-settings.register_profile("patient", settings.default, deadline=None)
+settings.register_profile("patient", settings.default, deadline=None, max_examples=50)
 settings.load_profile("patient")
 
 NewDatabase = Callable[[], str]
@@ -55,9 +55,9 @@ def new_database() -> Iterator[NewDatabase]:
 
 
 @pytest.fixture(scope="module")
-def one_window() -> Iterator[None]:
-    """For modules to which one window before a cut is as good as three."""
-    with on_one_window():
+def quick_learning() -> Iterator[None]:
+    """For modules to which it does not matter how good lists are."""
+    with learning_quickly():
         yield
 
 
@@ -77,7 +77,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, newcomer: str) -> Path:
     assert run(["init", *words, "-o", config]) == 0
     with Path(config).open("a", encoding="utf-8") as text:
         text.write(SMALL)
-    with on_one_window():
+    with learning_quickly():
         assert run(["train", "-c", config]) == 0
     return folder
 

@@ -6,16 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
 import pytest
 
 from recsys.cli import run
 
-from ..learning import on_one_window
+from ..learning import learning_quickly
+from ..sample import copy_first
 
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 SMALL = "\n[model]\nfactors = 8\niterations = 4\n"
-N_USERS = 120
+N_USERS = 60
 
 
 class Answer(NamedTuple):
@@ -33,8 +32,8 @@ Ask = Callable[..., Answer]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quickly(one_window: None) -> None:
-    """Commands are asked here, not how good lists are."""
+def quickly(quick_learning: None) -> None:
+    """Commands are asked here."""
 
 
 @pytest.fixture(autouse=True)
@@ -61,10 +60,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
 def untrained(tmp_path_factory: pytest.TempPathFactory, newcomer: str) -> Path:
     """The sample shop's first customers, with a config of their own; read only."""
     folder = tmp_path_factory.mktemp("untrained")
-    shutil.copy(SAMPLE / "items.csv", folder)
-    for name in ("events.csv", "users.csv"):
-        table = pd.read_csv(SAMPLE / name, dtype=str, keep_default_na=False)
-        table[table["user_id"] < f"{N_USERS:04d}"].to_csv(folder / name, index=False)
+    copy_first(N_USERS, folder)
     with (folder / "users.csv").open("a", encoding="utf-8") as users:
         users.write(f"{newcomer},60+,north\n")
     files = {name: str(folder / f"{name}.csv") for name in ("events", "users", "items")}
@@ -81,7 +77,7 @@ def trained(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same shop, trained; read only."""
     folder = tmp_path_factory.mktemp("trained") / "shop"
     shutil.copytree(untrained, folder)
-    with on_one_window():
+    with learning_quickly():
         assert run(["train", "-c", str(folder / "recsys.toml")]) == 0
     return folder
 

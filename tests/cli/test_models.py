@@ -65,7 +65,7 @@ def test_a_broken_version_is_listed_with_the_reason(
 def test_show(ask: Any, shop: Path, versions: list[str]) -> None:
     document = ask("models", "show", versions[0], "--format", "json", shop=shop).json
     assert document["version"] == versions[0]
-    assert document["rows"] == {"events": 5361, "users": 121, "items": 240}
+    assert document["rows"] == {"events": 2941, "users": 61, "items": 240}
     assert document["window"]["last"] == "2024-06-29T18:20:43Z"
     shown = ask("models", "show", versions[0], shop=shop)
     assert document["content_id"] in shown.out

@@ -74,9 +74,10 @@ class TestWhom:
     def test_one_known_from_the_users_file_only(
         self, ask: Any, trained: Path, newcomer: str
     ) -> None:
-        words = ("recommend", "--user", newcomer, "--format", "json")
-        assert ask(*words, shop=trained).json["fallbacks"] == {"segment": 1}
-        plain = ask(*words, "--variant", "popular", shop=trained)
+        words = ("recommend", "--user", newcomer, "--format", "json", "--variant")
+        by_segment = ask(*words, "popular_by_segment", shop=trained)
+        assert by_segment.json["fallbacks"] == {"segment": 1}
+        plain = ask(*words, "popular", shop=trained)
         assert plain.json["fallbacks"] == {"popular": 1}
 
     def test_users_of_a_file(self, ask: Any, trained: Path, tmp_path: Path) -> None:
@@ -105,10 +106,10 @@ class TestWhom:
         self, ask: Any, trained: Path, newcomer: str
     ) -> None:
         answer = ask("recommend", "--all", "-k", 5, "--format", "json", shop=trained)
-        assert answer.json["users"] == 121
-        assert answer.json["fallbacks"] == {"segment": 1}
+        assert answer.json["users"] == 61
+        assert answer.json["fallbacks"] == {"popular": 1}
         frame = pd.DataFrame(answer.json["recommendations"])
-        assert set(frame["user_id"]) == {f"{n:04d}" for n in range(120)} | {newcomer}
+        assert set(frame["user_id"]) == {f"{n:04d}" for n in range(60)} | {newcomer}
         assert (frame.groupby("user_id").size() == 5).all()
         alone = lists(ask, trained, "--user", "0042", "-k", 5)
         together = frame[frame["user_id"] == "0042"].reset_index(drop=True)
@@ -192,7 +193,7 @@ class TestHow:
         path = tmp_path / "lists.csv"
         answer = ask("recommend", "--all", "-k", 2, "--output", path, shop=trained)
         assert answer.out == ""
-        assert f"242 rows for 121 users: {path}" in answer.err
+        assert f"122 rows for 61 users: {path}" in answer.err
 
     @pytest.mark.parametrize(("k", "code"), [(0, 2), (-1, 2), (1001, 2), (1, 0), (1000, 0)])
     def test_a_list_has_1_to_1000_items(self, ask: Any, trained: Path, k: int, code: int) -> None:
@@ -229,7 +230,7 @@ class TestHow:
         now = items(ask, trained, "--user", "0001")
         assert items(ask, trained, "--user", "0001", "--as-of", "2024-02-01") != now
         words = ("recommend", "--user", "0001", "--format", "json", "--as-of", "2023-01-01")
-        assert ask(*words, shop=trained).json["fallbacks"] == {"segment": 1}
+        assert ask(*words, shop=trained).json["fallbacks"] == {"popular": 1}
 
 
 class TestHistory:

@@ -24,21 +24,21 @@ def test_every_axis_and_segment_with_its_size(ask: Any, untrained: Path) -> None
     answer = ask("segment", "--quick", "--format", "json", shop=untrained)
     assert answer.code == 0
     report = answer.json
-    assert report["users"] == 121
+    assert report["users"] == 61
     assert report["notes"] == []
     sizes = pd.DataFrame(report["segments"])
     assert set(sizes) == {"axis", "segment", "users", "weight", "share", "definition"}
     totals = sizes.groupby("axis")["weight"].sum()
     assert set(totals.index) == {"lifecycle", "rfm", "spending", "interest", "age", "region"}
-    assert (totals < 121.001).all()
-    assert totals["region"] == 121
-    assert totals["lifecycle"] == 120
+    assert (totals < 61.001).all()
+    assert totals["region"] == 61
+    assert totals["lifecycle"] == 60
     assert sizes["definition"].str.len().gt(0).all()
 
 
 def test_people_see_a_table(ask: Any, untrained: Path) -> None:
     answer = ask("segment", shop=untrained)
-    assert "Segments of 121 users" in answer.out
+    assert "Segments of 61 users" in answer.out
     assert "age is 60+" in answer.out
     assert "What each axis is worth" in answer.out
     assert "Knowing age makes the next purchase" in answer.err
@@ -53,7 +53,7 @@ def test_a_report_is_a_folder_to_look_at_and_to_read(
     assert answer.code == 0
     document = json.loads((folder / "segments.json").read_text(encoding="utf-8"))
     assert {**answer.json, "segments": None} == {**document, "segments": None}
-    assert document["users"] == 121
+    assert document["users"] == 61
     page = (folder / "segments.html").read_text(encoding="utf-8")
     assert "What each axis is worth" in page
     tags = read(folder / "tags.csv")
@@ -61,7 +61,7 @@ def test_a_report_is_a_folder_to_look_at_and_to_read(
     assert tags["version"].str.len().eq(12).all()
     profiles = read(folder / "profiles.parquet")
     assert set(FEATURES) < set(profiles)
-    assert profiles["user_id"].nunique() == len(profiles) == 121
+    assert profiles["user_id"].nunique() == len(profiles) == 61
     paces = read(folder / "paces.parquet")
     assert paces["gap"].gt(0).all()
     memberships = read(folder / "memberships.parquet")
@@ -100,7 +100,7 @@ def test_nothing_at_or_after_the_moment_is_used(ask: Any, untrained: Path) -> No
     events = pd.read_csv(untrained / "events.csv", dtype=str)
     known = events[events["timestamp"] < "2024-02-01"]["user_id"].nunique()
     sizes = pd.DataFrame(early["segments"]).groupby("axis")["weight"].sum()
-    assert sizes["lifecycle"] == known < 120
+    assert sizes["lifecycle"] == known < 60
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_training_twice_changes_nothing(ask: Any, shop: Path) -> None:
     again = trained_version(ask, shop)
     assert again["version"] == models[0]["version"]
     assert again["content_id"] == models[0]["content_id"]
-    assert again["state"] == {"users": 121, "events": 5361}
+    assert again["state"] == {"users": 61, "events": 2941}
     assert ask("models", "list", "--format", "json", shop=shop).json["models"] == models
     after = everything(shop)
     pd.testing.assert_frame_equal(before[0], after[0])
@@ -64,7 +64,7 @@ def test_neither_paths_nor_the_order_of_rows_are_content(
     assert "Learnt weights" in answer.out
     assert "prior:age" in answer.out
     assert "published and activated 20240629-" in answer.err
-    assert "the state holds 121 users and 5,361 events" in answer.err
+    assert "the state holds 61 users and 2,941 events" in answer.err
 
 
 def test_another_seed_is_another_content(ask: Any, shop: Path) -> None:

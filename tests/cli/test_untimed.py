@@ -34,7 +34,7 @@ def test_it_trains_and_recommends(ask: Any, untimed: Path, tmp_path: Path) -> No
     assert document["as_of"] is None
     assert document["version"].startswith("untimed-")
     assert any(note.startswith(NOTE) for note in document["notes"])
-    assert document["state"] == {"users": 121, "events": 5361}
+    assert document["state"] == {"users": 61, "events": 2941}
     assert ask("train", "--format", "json", shop=untimed).json["version"] == document["version"]
 
     answer = ask("recommend", "--all", "-k", 5, "--explain", "--format", "json", shop=untimed)

@@ -18,12 +18,16 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from ..sample import copy_first
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "service" / "deploy"
 RECSYS = Path(sys.executable).with_name("recsys")
 SMALL = "\n[model]\nfactors = 8\niterations = 4\n"
 PATIENCE = 180.0
 DATABASE = "deployed"
+N_USERS = 40
+USER = "0019"
 
 
 class Deployed(NamedTuple):
@@ -38,7 +42,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory, new_database: Any) -> 
     """What the compose file says of the database, and a config with this machine's folders."""
     folder = tmp_path_factory.mktemp("deployed")
     text = (DEPLOY / "recsys.toml").read_text(encoding="utf-8")
-    text = text.replace("/srv/shop", str(ROOT / "data" / "sample"))
+    copy_first(N_USERS, folder)
+    text = text.replace("/srv/shop", str(folder))
     config = folder / "recsys.toml"
     config.write_text(text.replace("/var/lib/recsys", str(folder)) + SMALL, encoding="utf-8")
     url = make_url(new_database())
@@ -90,7 +95,7 @@ def fetch(started: Deployed, path: str) -> str:
 
 
 def a_list(started: Deployed) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(fetch(started, "/v1/recommendations/0191"))
+    found: dict[str, Any] = json.loads(fetch(started, f"/v1/recommendations/{USER}"))
     return found
 
 
@@ -134,7 +139,7 @@ def test_the_fields_of_the_log_are_those_of_the_page(deployed: Deployed) -> None
     section = page[page.index("## Logs") : page.index("## Health")]
     (documented,) = re.findall(r"^\{.*\}$", section, re.MULTILINE)
     assert fields == {tuple(json.loads(documented))}
-    assert not any("0191" in line for line in lines)
+    assert not any(one in line for line in lines for one in (f"/{USER}", f'"{USER}"'))
 
 
 @contextmanager

@@ -32,6 +32,7 @@ def fetch(url: str) -> Any:
         return json.load(response)
 
 
+@pytest.mark.usefixtures("quick_learning")
 def test_from_files_to_lists(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["init", "events.csv", "--users", "users.csv", "--items", "items.csv"]) == 0
     told = re.findall(r"recsys [a-z]+ -c \S+", capsys.readouterr().err)

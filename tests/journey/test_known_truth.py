@@ -19,7 +19,7 @@ DEPTH = 60
 
 
 @pytest.fixture(scope="module")
-def report(one_window, tmp_path_factory):
+def report(quick_learning, tmp_path_factory):
     """How well weights are learnt is not the point: whoever learns them has to lose."""
     folder = tmp_path_factory.mktemp("known") / "shop"
     simulate(SHOP, folder)

@@ -14,6 +14,8 @@ from recsys.events.shop import Shop, read_shop
 from recsys.pipelines.ingest import intake_of
 from recsys.pipelines.train import Trained, fit
 
+from ..learning import learning_quickly
+
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 N_USERS = 60
 SEGMENTS = {
@@ -84,9 +86,15 @@ def shop(open_shop_of: Callable[..., Shop], tables: Tables, config: RecsysConfig
     return open_shop_of(tables, config)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quickly(quick_learning: None) -> None:
+    """What goes into learning, and what comes of it, is asked here."""
+
+
 @pytest.fixture(scope="session")
 def trained(shop: Shop, config: RecsysConfig) -> Trained:
-    return fit(shop, config, as_of=shop.after_all(), threads=1)
+    with learning_quickly():
+        return fit(shop, config, as_of=shop.after_all(), threads=1)
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,6 @@ from recsys.vocabulary import Vocabulary
 CUT = {"cut": "2024-06-01T00:00:00Z", "test_window": "14d", "k": [3, 10]}
 NAMES = ("popular", "own_purchases", "als")
 
-pytestmark = pytest.mark.usefixtures("one_window")
-
 
 @pytest.fixture(scope="module")
 def judged_config(make_config):

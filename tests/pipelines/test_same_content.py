@@ -13,8 +13,6 @@ from recsys.pipelines.train import fit
 
 CUT = "2024-05-10T12:00:00Z"
 
-pytestmark = pytest.mark.usefixtures("one_window")
-
 
 @pytest.fixture(scope="module")
 def refit(open_shop_of, config, content):
@@ -29,7 +27,7 @@ def refit(open_shop_of, config, content):
 
 
 @pytest.fixture(scope="module")
-def first(tables, one_window, refit):
+def first(tables, refit):
     """The content id that everything here is held against."""
     return refit(tables)
 
@@ -130,7 +128,7 @@ def test_the_seed_is_part_of_the_content(tables, first, refit, make_config):
 
 
 @pytest.fixture(scope="module")
-def before_the_cut(tables, one_window, refit):
+def before_the_cut(tables, refit):
     return refit(tables, as_of=parse_time(CUT, what="cut"))
 
 

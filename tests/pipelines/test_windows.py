@@ -60,6 +60,11 @@ def test_where_windows_lie_by_hand(days, length, expected):
     assert [start / DAY for start in starts] == expected
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quickly() -> None:
+    """All windows are asked about here."""
+
+
 def test_a_window_is_as_long_as_the_test_window_but_at_most_a_third(shop, make_config):
     config = make_config(evaluation={"test_window": "14d"})
     as_of = shop.after_all()

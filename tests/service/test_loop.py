@@ -24,6 +24,7 @@ def train(shop: Path) -> None:
     assert run(["train", "-c", str(shop / "recsys.toml")]) == 0
 
 
+@pytest.mark.usefixtures("quick_learning")
 @pytest.mark.parametrize("source", ["the files", "the state"])
 def test_shop_events_train_activate_shop(source: str, own_shop: Path, serve: Any) -> None:
     if source == "the state":
