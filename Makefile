@@ -17,17 +17,18 @@ demo: $(VENV)/.demo
 
 # Files in their order: the long ones have few tests, and would come last.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --no-loadscope-reorder \
+	  --ignore tests/docs $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/docs $(ARGS)
+	$(BIN)/python -m pytest tests/docs -n auto $(ARGS)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow -rs $(ARGS)
+	$(BIN)/python -m pytest -m slow -rs -o faulthandler_timeout=1800 $(ARGS)
 
 audit: $(VENV)/.dev
 	$(BIN)/python .ci/audit.py
