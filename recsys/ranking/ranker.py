@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from recsys.errors import ConfigError
 from recsys.events.schema import CATEGORY
@@ -113,9 +114,11 @@ class Ranker:
             scorers = (
                 self.scorer(customers, user, variant) for user in users[start : start + step]
             )
-            yield from self._answers(
-                Listing(scorer, request, allowed, cart, most=most) for scorer in scorers
-            )
+            listings = (Listing(scorer, request, allowed, cart, most=most) for scorer in scorers)
+            # Threads cut products, and other cuts have other last bits.
+            with threadpool_limits(1, "blas"):
+                answers = list(self._answers(listings))
+            yield from answers
 
     def _answers(self, listings: Iterable[Listing]) -> Iterator[Ranking]:
         """Finish some lists; those that look at much share one matrix product."""
