@@ -1,6 +1,6 @@
 """Lists for known and unknown users, from the active bundle and the state."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import narwhals as nw
@@ -19,7 +19,7 @@ from recsys.pipelines.progress import Progress, silent
 from recsys.ranking import Customers, Ranker, Ranking, Request, Variant, describe
 from recsys.ranking.customers import on_engine
 from recsys.ranking.published import Published
-from recsys.state import StateStore
+from recsys.state import Consent, StateStore
 from recsys.vocabulary import Vocabulary
 
 USERS_AT_ONCE = 1000
@@ -105,6 +105,7 @@ def recommend(
         When `history` has no times and the model goes by them.
     """
     published.ranker.check(variant)
+    consents = state.consents()
     if history is not None and published.ranker.model.timed and not history.timed:
         raise DataError(
             "the history has no timestamps, and this model goes by them; give every row one"
@@ -112,31 +113,45 @@ def recommend(
     blocks = [users[i : i + USERS_AT_ONCE] for i in range(0, len(users), USERS_AT_ONCE)]
     with progress("ranking", len(blocks)) as advance:
         for block in blocks:
-            yield _lists(published.ranker, state, block, variant, request, as_of, history)
+            customers = _known(published.ranker, state, block, consents, as_of, history)
+            rankings = _ranked(published.ranker, customers, block, consents, variant, request)
+            yield Lists(customers, rankings)
             advance()
 
 
-def _lists(
+def _known(
     ranker: Ranker,
     state: StateStore,
     users: Sequence[str],
-    variant: Variant,
-    request: Request,
+    consents: Mapping[str, Consent],
     as_of: int,
     history: Shop | None,
-) -> Lists:
-    events = state.events_of(users)
+) -> Customers:
+    """Describe users by what they let be known of them."""
+    open_ = [user for user in users if consents.get(user) != "none"]
+    events = state.events_of(open_)
     if history is not None:
-        events = _with_history(events, history, users)
-    customers = describe(
-        on_engine(events),
-        Vocabulary(users),
-        state.attributes_of(users),
-        ranker.model,
-        as_of=as_of,
-    )
-    rows = customers.users.index_of(users)
-    return Lists(customers, list(ranker.rank_all(customers, rows.tolist(), variant, request)))
+        events = _with_history(events, history, open_)
+    attributes = state.attributes_of(open_)
+    return describe(on_engine(events), Vocabulary(users), attributes, ranker.model, as_of=as_of)
+
+
+def _ranked(
+    ranker: Ranker,
+    customers: Customers,
+    users: Sequence[str],
+    consents: Mapping[str, Consent],
+    variant: Variant,
+    request: Request,
+) -> list[Ranking]:
+    """Rank for users, without the history of those who agreed to their segments alone."""
+    rows = customers.users.index_of(users).tolist()
+    rankings = list(ranker.rank_all(customers, rows, variant, request))
+    for place, (user, row) in enumerate(zip(users, rows, strict=True)):
+        if consents.get(user) == "segment_only":
+            withheld = customers.alone(row).by_segments_alone()
+            (rankings[place],) = ranker.rank_all(withheld, [0], variant, request)
+    return rankings
 
 
 def _with_history(events: pd.DataFrame, history: Shop, users: Sequence[str]) -> pd.DataFrame:

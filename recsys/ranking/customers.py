@@ -22,6 +22,7 @@ from recsys.segments import (
     Memberships,
     Reference,
     assign_axes,
+    from_names,
     gather_facts,
     needs_of,
 )
@@ -46,6 +47,13 @@ class Customers:
     histories: Histories
     memberships: Memberships
     owned: Indices = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def alone(self, user_index: int) -> "Customers":
+        """Return one of the users."""
+        user = Vocabulary(self.users.ids[user_index : user_index + 1])
+        (user_id,) = user.ids.tolist()
+        named, axes = self.memberships.named(user_index), self.memberships.axes
+        return Customers(self.histories.aligned(user), from_names(user_id, axes, named))
 
     def by_segments_alone(self) -> "Customers":
         """Return one user without her history, but for what she need not be shown again."""

@@ -70,6 +70,24 @@ def test_the_list_is_the_one_of_the_command_line(
             assert terms == {key: v for key, v in row.items() if key.startswith("term_")}
 
 
+@pytest.mark.parametrize("consent", ["segment_only", "none"])
+def test_so_it_is_whatever_she_agreed_to(
+    own_shop: Path, serve: Any, capsys: pytest.CaptureFixture[str], consent: str
+) -> None:
+    words = ["--user", "0001", "--format", "json", "-k", "20", "-c", str(own_shop / "recsys.toml")]
+    with serve(own_shop, open=True) as client:
+        before = ids(asked(client, "0001", limit=20))
+        client.request("PUT", "/v1/users/0001", json={"consent": consent})
+        capsys.readouterr()
+        assert run(["recommend", *words]) == 0
+        document = json.loads(capsys.readouterr().out)
+        answer = asked(client, "0001", limit=20)
+    rows = [(row["item_id"], row["score"]) for row in document["recommendations"]]
+    assert rows == [(item["item_id"], item["score"]) for item in answer["items"]]
+    assert ids(answer) != before
+    assert document["fallbacks"] == {answer["fallback"]: 1}
+
+
 def test_an_unknown_user_gets_the_popular_list_and_is_told(client: Any) -> None:
     answer = asked(client, "nobody", variant="popular")
     assert answer["fallback"] == "popular"
