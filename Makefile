@@ -28,7 +28,7 @@ check: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/docs -n auto $(ARGS)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow -rs -n auto --dist loadfile -o faulthandler_timeout=1800 $(ARGS)
+	$(BIN)/python -m pytest -m slow -rs -n auto --dist loadfile -o faulthandler_timeout=2400 $(ARGS)
 
 audit: $(VENV)/.dev
 	$(BIN)/python .ci/audit.py
