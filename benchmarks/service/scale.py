@@ -28,10 +28,9 @@ from serving import Server, key_for, make_shop, state_of, write
 
 from recsys.bundle import Bundle, BundleStore
 from recsys.config import load_config
-from recsys.ranking import Variant
-from recsys.state import StateStore
+from recsys.ranking.scorer import Scorer
 from service.book import described
-from service.served import Models, Served
+from service.served import Models
 
 D, NEAR, CONNECTIONS = 128, 50, 8
 CUSTOMERS, ITEMS_EACH = 2_000, 50
@@ -154,25 +153,27 @@ def exact(config: Path, answers: list[dict[str, Any]]) -> bool:
     """Tell whether no item that was left out has a higher score than one that was served."""
     loaded = load_config(config)
     variant = loaded.every_variant()[loaded.service.default_variant]
+    asked = sorted({answer["user_id"] for answer in answers})
     with state_of(config) as state:
         served = Models(loaded, state).served
-        return all(is_best(state, served, variant, one) for one in answers)
+        customers = described(state, asked, served, served.published.as_of)
+    rows = customers.users.index_of([answer["user_id"] for answer in answers]).tolist()
+    scorers = (served.ranker.scorer(customers, row, variant) for row in rows)
+    return all(map(is_best, scorers, answers))
 
 
-def is_best(state: StateStore, served: Served, variant: Variant, answer: dict[str, Any]) -> bool:
+def is_best(scorer: Scorer, answer: dict[str, Any]) -> bool:
     """Tell whether an answer holds the best of every item, each scored by itself."""
-    ranker = served.ranker
-    customers = described(state, [answer["user_id"]], served, served.published.as_of)
-    scorer = ranker.scorer(customers, 0, variant)
-    items = np.arange(len(ranker.model.items))
+    model = scorer.model
+    items = np.arange(len(model.items))
     scores = np.concatenate(
         [np.sum(list(scorer.terms(some).values()), axis=0) for some in np.array_split(items, 100)]
     )
-    scores[~ranker.model.catalogue.available] = -np.inf
+    scores[~model.catalogue.available] = -np.inf
     scores[scorer.hidden] = -np.inf
     best = np.lexsort((items, -scores))[: len(answer["items"])]
     ids = [item["item_id"] for item in answer["items"]]
-    return ids == ranker.model.items.ids[best].tolist()
+    return ids == model.items.ids[best].tolist()
 
 
 def main() -> None:

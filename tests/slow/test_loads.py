@@ -25,6 +25,13 @@ def test_lists_beside_events_that_come_in(benchmark: Load, own_shop: Path) -> No
     assert found["reads"]["per second"] > 0
 
 
+def test_memberships_follow_what_customers_do(benchmark: Load, own_shop: Path) -> None:
+    run = benchmark("service/memberships")
+    found = run.measure(own_shop / "recsys.toml", rounds=3, sizes=[1, 50])
+    # Whoever is not described in time ends the run.
+    assert all(found[f"{size} customers"]["median"] > 0 for size in (1, 50))
+
+
 def test_workers_share_a_larger_catalogue_and_are_exact(benchmark: Load) -> None:
     found = benchmark("service/scale").serve_all([5_000], [1, 2], 1.0)["5000"]
     assert found["1 workers"]["exact"] and found["2 workers"]["exact"]
