@@ -6,6 +6,7 @@ from typing import Any
 import duckdb
 import narwhals as nw
 import pandas as pd
+import pyarrow as pa
 
 
 def connect(*, threads: int | None = None, folder: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -74,8 +75,10 @@ def beside(events: nw.LazyFrame[Any], table_beside: pd.DataFrame) -> nw.LazyFram
     """Put a frame of pandas where `events` are, so that the two can be joined."""
     native = events.to_native()
     if isinstance(native, duckdb.DuckDBPyRelation):
+        # With types: each step of a query would look through columns of objects again.
+        typed = pa.Table.from_pandas(table_beside, preserve_index=False)  # noqa: F841
         # The relation knows its connection and does not tell it: a query on it runs there.
-        laid: Any = native.query("events", "SELECT * FROM table_beside")
+        laid: Any = native.query("events", "FROM typed")
         joinable: nw.LazyFrame[Any] = nw.from_native(laid).lazy()
         return joinable
     return nw.from_native(table_beside).lazy()

@@ -112,7 +112,9 @@ def on_engine(events: pd.DataFrame) -> nw.LazyFrame[Any]:
     if len(events) <= 5000:
         return nw.from_native(events).lazy()
     connection = connect()
-    connection.register("events", events)
+    # Every step of a query looks through a frame's columns of objects again; a table has types.
+    connection.register("given", events)
+    connection.execute("CREATE TABLE events AS FROM given")
     return frame(connection, "events")
 
 
