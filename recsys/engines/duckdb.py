@@ -71,14 +71,18 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def typed(table: pd.DataFrame) -> pa.Table:
+    """Give the columns of a frame types: else each step of a query looks through all objects."""
+    return pa.Table.from_pandas(table, preserve_index=False)
+
+
 def beside(events: nw.LazyFrame[Any], table_beside: pd.DataFrame) -> nw.LazyFrame[Any]:
     """Put a frame of pandas where `events` are, so that the two can be joined."""
     native = events.to_native()
     if isinstance(native, duckdb.DuckDBPyRelation):
-        # With types: each step of a query would look through columns of objects again.
-        typed = pa.Table.from_pandas(table_beside, preserve_index=False)  # noqa: F841
+        found = typed(table_beside)  # noqa: F841
         # The relation knows its connection and does not tell it: a query on it runs there.
-        laid: Any = native.query("events", "FROM typed")
+        laid: Any = native.query("events", "FROM found")
         joinable: nw.LazyFrame[Any] = nw.from_native(laid).lazy()
         return joinable
     return nw.from_native(table_beside).lazy()

@@ -105,11 +105,11 @@ def recommend(
         When `history` has no times and the model goes by them.
     """
     published.ranker.check(variant)
-    consents = state.consents()
     if history is not None and published.ranker.model.timed and not history.timed:
         raise DataError(
             "the history has no timestamps, and this model goes by them; give every row one"
         )
+    consents = state.consents()
     blocks = [users[i : i + USERS_AT_ONCE] for i in range(0, len(users), USERS_AT_ONCE)]
     with progress("ranking", len(blocks)) as advance:
         for block in blocks:
@@ -131,7 +131,8 @@ def _known(
     open_ = [user for user in users if consents.get(user) != "none"]
     events = state.events_of(open_)
     if history is not None:
-        events = _with_history(events, history, open_)
+        # As in the service: nothing further of those who agreed to less than everything.
+        events = _with_history(events, history, [user for user in users if user not in consents])
     attributes = state.attributes_of(open_)
     return describe(on_engine(events), Vocabulary(users), attributes, ranker.model, as_of=as_of)
 

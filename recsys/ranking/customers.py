@@ -7,7 +7,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from recsys.engines import connect, frame
+from recsys.engines import connect, frame, typed
 from recsys.events.schema import TIME
 from recsys.interactions import (
     HALF_LIVES,
@@ -112,9 +112,7 @@ def on_engine(events: pd.DataFrame) -> nw.LazyFrame[Any]:
     if len(events) <= 5000:
         return nw.from_native(events).lazy()
     connection = connect()
-    # Every step of a query looks through a frame's columns of objects again; a table has types.
-    connection.register("given", events)
-    connection.execute("CREATE TABLE events AS FROM given")
+    connection.register("events", typed(events))
     return frame(connection, "events")
 
 

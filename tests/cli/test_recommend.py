@@ -8,6 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from recsys.config import load_config
+from recsys.state import StateStore
+
 TERMS = (
     "term_als",
     "term_popularity",
@@ -304,6 +307,19 @@ class TestHistory:
         answer = ask("recommend", "--user", "nobody", "--history", history, shop=trained)
         assert answer.code == 3
         assert said in answer.err
+
+    def test_who_agreed_to_segments_alone_is_ranked_without_it(
+        self, ask: Any, shop: Path, tmp_path: Path
+    ) -> None:
+        state = StateStore(load_config(shop / "recsys.toml").state.url)
+        state.put_person("0001", consent="segment_only")
+        state.close()
+        words = ("--user", "0001", "--variant", "popular_by_segment")
+        without = lists(ask, shop, *words)
+        bought = [f"0001,{item},purchase,2024-06-10 10:00:00" for item in without["item_id"]]
+        history = write_history(tmp_path / "history.csv", *bought)
+        found = lists(ask, shop, *words, "--history", history)
+        pd.testing.assert_frame_equal(found, without)
 
 
 class TestWithoutAModel:
