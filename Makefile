@@ -15,9 +15,13 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.demo
 	$(BIN)/recsys demo $(ARGS)
 
+# A process of the tests that dies ends them: with files as parts, pytest-xdist 3.8 would wait
+# for ever (pytest-dev/pytest-xdist#1323).
+PARALLEL := -n auto --dist loadfile --max-worker-restart 0
+
 # Files in their order: the long ones have few tests, and would come last.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --no-loadscope-reorder \
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) --no-loadscope-reorder \
 	  --ignore tests/docs $(ARGS)
 
 check: $(VENV)/.dev
@@ -28,7 +32,7 @@ check: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/docs -n auto $(ARGS)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow -rs -n auto --dist loadfile -o faulthandler_timeout=2400 $(ARGS)
+	$(BIN)/python -m pytest -m slow -rs $(PARALLEL) -o faulthandler_timeout=2400 $(ARGS)
 
 audit: $(VENV)/.dev
 	$(BIN)/python .ci/audit.py

@@ -1,6 +1,8 @@
 """``recsys serve``: finds out before it starts that it cannot."""
 
+import logging
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,17 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes back what the command hands to its workers."""
     for name in ("CONFIG", "CLOCK", "OPEN", "PROFILING"):
         monkeypatch.setenv(f"RECSYS_{name}", "")
+
+
+@pytest.fixture(autouse=True)
+def loggers() -> Iterator[None]:
+    """Takes back where the command sends what is said: it is the command's own process otherwise."""
+    named = [logging.getLogger(name) for name in ("recsys", "uvicorn")]
+    before = [(each.handlers[:], each.level, each.propagate) for each in named]
+    yield
+    for each, (handlers, level, propagate) in zip(named, before, strict=True):
+        each.handlers[:], each.propagate = handlers, propagate
+        each.setLevel(level)
 
 
 def test_a_port_that_is_taken(ask: Any, trained: Path) -> None:
