@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -43,22 +44,25 @@ def listening(shop: Path, **settings: Any) -> Iterator[str]:
 
 
 @contextmanager
-def command(folder: Path, stop: signal.Signals) -> Iterator[str]:
+def command(folder: Path, stop: signal.Signals, *options: str) -> Iterator[str]:
     """Run the installed command on a free port; a signal stops it, and it leaves well."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = [INSTALLED, "serve", "--port", str(port)]
-    server = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        _wait_for(address, server)
-        yield address
-        server.send_signal(stop)
-        assert server.wait(PATIENCE) == 0
-    finally:
-        server.kill()
-        _, said = server.communicate()
-    assert b"Traceback" not in said
+    words = [INSTALLED, "serve", "--port", str(port), *options]
+    # A file: nobody reads a pipe meanwhile, and it would fill.
+    with tempfile.TemporaryFile() as said:
+        server = subprocess.Popen(words, cwd=folder, stderr=said)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_for(address, server)
+            yield address
+            server.send_signal(stop)
+            assert server.wait(PATIENCE) == 0
+        finally:
+            server.kill()
+            server.wait()
+        said.seek(0)
+        assert b"Traceback" not in said.read()
 
 
 def _wait_for(address: str, server: "subprocess.Popen[bytes]") -> None:

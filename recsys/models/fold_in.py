@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import linalg, sparse
+from scipy.linalg import lapack
 
 from recsys.types import Factors, Flags, Floats, Indices, Membership
 
@@ -45,8 +46,8 @@ class Equations(NamedTuple):
     Attributes
     ----------
     root
-        Cholesky's ``L`` of ``A = YᵀY + Σ (|c| − 1) y yᵀ + P = L Lᵀ``, shape ``(d, d)``; what stands
-        above its diagonal means nothing.
+        Cholesky's ``L`` of ``A = YᵀY + Σ (|c| − 1) y yᵀ + P = L Lᵀ`` without the zeros above its
+        diagonal (LAPACK's rectangular full packed form), shape ``(d (d + 1) / 2,)``.
     factors, signed
         ``y`` and ``±c`` of the supported items of her history.
     precision
@@ -65,7 +66,8 @@ class Equations(NamedTuple):
 
     def solved(self, right: Floats) -> Floats:
         """Return ``A⁻¹ b`` for one ``b``, shape ``(d,)``, or for each column of several."""
-        return np.asarray(linalg.cho_solve((self.root, True), right, check_finite=False))
+        solved, _ = lapack.dpftrs(len(self.precision), self.root, right, uplo="L")
+        return np.asarray(solved).reshape(right.shape)
 
 
 def confidence(worth: Floats, alpha: float) -> Floats:
@@ -166,7 +168,8 @@ class FoldIn:
         precision = strength * self.precisions[CENTRES.index(around)]
         if root is None:
             left = self.gram + precision + (factors.T * (np.abs(signed) - 1.0)) @ factors
-            root, _ = linalg.cho_factor(left, lower=True, overwrite_a=True, check_finite=False)
+            full, _ = linalg.cho_factor(left, lower=True, overwrite_a=True, check_finite=False)
+            root, _ = lapack.dtrttf(full, uplo="L")
         return Equations(root, factors, signed, precision)
 
     def beside(self, n: int) -> "FoldIn":

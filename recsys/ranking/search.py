@@ -111,9 +111,13 @@ class Side:
         return n * (ROUNDING * reach + smallest) + 2.0**-48 * (reach + own)
 
     @cached_property
+    def bounds(self) -> Factors:
+        """What the dot product of no item of a shelf exceeds, shape ``(n_shelves,)``."""
+        return self.shelves.bounds(self.query)
+
     def ceilings(self) -> Floats:
-        """What no item of a shelf exceeds but for sparse terms, shape ``(n_shelves,)``."""
-        return self.shelves.bounds(self.query).astype(np.float64) + self.most_by_group
+        """Return what no item of a shelf exceeds but for sparse terms, shape ``(n_shelves,)``."""
+        return self.bounds.astype(np.float64) + self.most_by_group
 
     @cached_property
     def most_by_group(self) -> float:
@@ -128,7 +132,7 @@ class Side:
         raising = [part for part in shelved if part[1].values.max(initial=0.0) > 0]
         return sorted(raising, key=lambda part: len(part[1].items))
 
-    def spoken_of(self, place: int, floor: float) -> "Waiting":
+    def spoken_of(self, place: int, floor: float, ceilings: Floats) -> "Waiting":
         """Return those items of the term at a place of `raising` that can reach a floor.
 
         Their bounds hold but for items of the terms before it, which have been there already.
@@ -136,9 +140,9 @@ class Side:
         weight, term = self.raising[place]
         added, longer = weight * term.values, self.raising[place + 1 :]
         rest = sum(other * float(one.values.max()) for other, one in longer)
-        high = np.flatnonzero(added >= floor - (self.ceilings.max() + rest))
+        high = np.flatnonzero(added >= floor - (ceilings.max() + rest))
         items, bounds = term.items[high], added[high]
-        bounds += self.ceilings.take(self.shelves.shelf_of.take(items))
+        bounds += ceilings.take(self.shelves.shelf_of.take(items))
         for other, one in longer:
             bounds += other * one.at(items)
         return Waiting(items, bounds).above(floor)
@@ -215,6 +219,10 @@ class Search:
             )
         return self._settled
 
+    @cached_property
+    def _ceilings(self) -> Floats:
+        return self._side.ceilings()
+
     def _looked_at_few(self) -> bool:
         flags = self._allowed.flags
         if np.count_nonzero(flags) > self._few:
@@ -231,7 +239,8 @@ class Search:
 
     def _looked_at_own(self) -> bool:
         for place in range(len(self._side.raising)):
-            waiting, n = self._side.spoken_of(place, self._floor), max(ITEMS_FIRST, 2 * self._k)
+            waiting = self._side.spoken_of(place, self._floor, self._ceilings)
+            n = max(ITEMS_FIRST, 2 * self._k)
             while len(waiting.numbers):
                 now, waiting = waiting.split(n)
                 self._look(now.numbers)
@@ -240,7 +249,7 @@ class Search:
 
     def _looked_around(self) -> bool:
         side, size = self._side, self._side.shelves.size
-        waiting = Waiting(np.arange(len(side.ceilings)), side.ceilings).above(self._floor)
+        waiting = Waiting(np.arange(len(self._ceilings)), self._ceilings).above(self._floor)
         n = max(SHELVES_FIRST, -(-self._k // size))
         while len(waiting.numbers):
             now, waiting = waiting.split(n)

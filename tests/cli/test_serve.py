@@ -18,7 +18,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def loggers() -> Iterator[None]:
-    """Takes back where the command sends what is said: it is the command's own process otherwise."""
+    """Takes back where the command sends what is said, in what is its own process otherwise."""
     named = [logging.getLogger(name) for name in ("recsys", "uvicorn")]
     before = [(each.handlers[:], each.level, each.propagate) for each in named]
     yield
