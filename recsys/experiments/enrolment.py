@@ -1,0 +1,100 @@
+"""Whether a user takes part in an experiment, and with what variant."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from recsys.experiments.assignment import NOBODY, place, places, position, positions, ranges
+from recsys.experiments.definition import Arm, Experiment
+from recsys.types import Indices
+
+HOLDOUT_SALT = "holdout"
+"""Of the layer before all layers."""
+Weights = Mapping[str, Mapping[str, float]]
+"""Axis -> segment -> weight."""
+
+
+class Enrolled(NamedTuple):
+    """A user in an experiment.
+
+    Attributes
+    ----------
+    experiment
+        Its name.
+    arm
+        What she is given.
+    """
+
+    experiment: str
+    arm: Arm
+
+
+class Enrolment:
+    """Assigns users to an experiment.
+
+    Three positions of a user decide, each under a salt of its own: whether she is held out of
+    every experiment, where she is in the layer, and which arm is hers.
+
+    Parameters
+    ----------
+    experiment
+        As it was defined.
+    coverage
+        How far its ramp has come; default what the plan says.
+    holdout
+        The share of users who take part in no experiment.
+    """
+
+    def __init__(
+        self, experiment: Experiment, *, coverage: float | None = None, holdout: float = 0.0
+    ) -> None:
+        plan = experiment.plan
+        self.experiment = experiment
+        self._scheme, self._salt = plan.scheme, plan.salt or plan.name
+        self._layer, self._part = f"layer:{plan.layer}", plan.part
+        self._held_out = (0.0, holdout)
+        shares = [arm.share for arm in experiment.arms]
+        self._ranges = ranges(shares, plan.coverage if coverage is None else coverage)
+
+    def of(self, unit_id: str, segments: Weights) -> Enrolled | None:
+        """Return what a user or session is given; None: she takes no part.
+
+        Parameters
+        ----------
+        unit_id
+            What the plan assigns.
+        segments
+            Her segments now.
+        """
+        if not self._addresses(segments) or not self._is_in_its_layer(unit_id):
+            return None
+        arm = place(position(self._scheme, self._salt, unit_id), self._ranges)
+        plan = self.experiment.plan
+        return None if arm == NOBODY else Enrolled(plan.name, self.experiment.arms[arm])
+
+    def of_all(self, unit_ids: Sequence[str]) -> Indices:
+        """Return the number of each one's arm, `NOBODY` if none, whatever the audience is.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(n,)``.
+        """
+        held = positions(self._scheme, HOLDOUT_SALT, unit_ids) < self._held_out[1]
+        layer = positions(self._scheme, self._layer, unit_ids)
+        inside = (layer >= self._part[0]) & (layer < self._part[1]) & ~held
+        arms = places(positions(self._scheme, self._salt, unit_ids), self._ranges)
+        return np.where(inside, arms, NOBODY)
+
+    def _is_in_its_layer(self, unit_id: str) -> bool:
+        held = position(self._scheme, HOLDOUT_SALT, unit_id)
+        layer = position(self._scheme, self._layer, unit_id)
+        return place(held, [self._held_out]) == NOBODY and place(layer, [self._part]) != NOBODY
+
+    def _addresses(self, segments: Weights) -> bool:
+        audience = self.experiment.plan.audience
+        return all(
+            any(segments.get(axis, {}).get(name, 0.0) > 0 for name in names)
+            for axis, names in audience.items()
+        )
