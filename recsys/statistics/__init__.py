@@ -5,10 +5,11 @@ look or many, many comparisons at once, and many small groups that borrow streng
 """
 
 from recsys.statistics.adjustment import (
+    Stratified,
     cuped,
     post_stratified,
     regression_slope,
-    stratified_difference,
+    stratified,
 )
 from recsys.statistics.allocation import sample_ratio, sample_ratio_at_any_time
 from recsys.statistics.arms import (
@@ -73,6 +74,7 @@ __all__ = [
     "Shares",
     "Shrunken",
     "Spending",
+    "Stratified",
     "as_relative",
     "benjamini_hochberg",
     "benjamini_yekutieli",
@@ -112,7 +114,7 @@ __all__ = [
     "shrink_over_grid",
     "sign_flip",
     "sign_test",
-    "stratified_difference",
+    "stratified",
     "users_for_means",
     "users_for_shares",
     "weighted_mean_interval",

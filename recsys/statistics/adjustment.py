@@ -2,18 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from recsys.statistics.arms import welch
 from recsys.statistics.intervals import Estimate, check_values, estimate
 from recsys.types import Floats
 
 
-def cuped(
-    before: tuple[Floats, Floats], values: tuple[Floats, Floats]
-) -> tuple[Estimate, Estimate]:
-    """Return both groups' means, less what their users were like before the experiment.
+def cuped(before: tuple[Floats, Floats], values: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """Return both groups' values, less what their users were like before the experiment.
 
     A user's value becomes ``y − θ (x − x̄)`` with ``θ = cov(x, y) / var(x)`` and ``x̄`` over all
     users of both groups. What the experiment did is not in `x`, so the difference keeps its
@@ -40,7 +38,7 @@ def cuped(
     --------
     >>> x = np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 6.0])
     >>> y = np.array([1.1, 2.0, 2.9]), np.array([2.0, 3.1, 7.0])
-    >>> [round(found.mean, 3) for found in cuped(x, y)]
+    >>> [round(float(found.mean()), 3) for found in cuped(x, y)]
     [2.536, 3.498]
     """
     for known, measured in zip(before, values, strict=True):
@@ -51,7 +49,7 @@ def cuped(
     together, measured = np.concatenate(before), np.concatenate(values)
     slope, mean = regression_slope(together, measured), float(together.mean())
     control, treatment = (y - slope * (x - mean) for x, y in zip(before, values, strict=True))
-    return estimate(control), estimate(treatment)
+    return control, treatment
 
 
 def regression_slope(known: Floats, values: Floats) -> float:
@@ -61,18 +59,18 @@ def regression_slope(known: Floats, values: Floats) -> float:
     return float(centred @ (values - values.mean())) / spread if spread else 0.0
 
 
-def post_stratified(differences: Sequence[Estimate], sizes: Floats) -> Estimate:
-    """Return the difference over all users from those within each stratum.
+def post_stratified(strata: Sequence[Estimate], sizes: Floats) -> Estimate:
+    """Return a mean over all users from those within each stratum.
 
-    ``Σ W_h d_h`` with ``error² = Σ W_h² e_h²`` and ``W_h`` a stratum's share of users: what the
-    strata differ in no longer adds to the noise. Degrees of freedom as Satterthwaite has them.
+    ``Σ W_h m_h`` with ``error² = Σ W_h² e_h²`` and ``W_h`` a stratum's share of users: what strata
+    differ in no longer adds to the noise. Degrees of freedom as Satterthwaite has them.
 
     Parameters
     ----------
-    differences
-        Of each stratum, see `welch`.
+    strata
+        The mean of each stratum.
     sizes
-        Its users, in both groups together, shape ``(n_strata,)``.
+        Its users, in all groups together, shape ``(n_strata,)``.
 
     Raises
     ------
@@ -91,42 +89,51 @@ def post_stratified(differences: Sequence[Estimate], sizes: Floats) -> Estimate:
     >>> round(found.mean, 5), round(found.error, 5)
     (0.03125, 0.00841)
     """
-    if not len(differences) or len(differences) != len(sizes) or not (sizes > 0).all():
-        raise ValueError(f"{len(differences)} strata need as many sizes above 0, got {sizes}")
+    if not len(strata) or len(strata) != len(sizes) or not (sizes > 0).all():
+        raise ValueError(f"{len(strata)} strata need as many sizes above 0, got {sizes}")
     shares = sizes / sizes.sum()
-    means = np.array([found.mean for found in differences])
-    parts = np.square(shares * [found.error for found in differences])
-    free = np.array([found.effective_n - 1 for found in differences])
-    whole, n = float(parts.sum()), sum(found.n for found in differences)
+    means = np.array([found.mean for found in strata])
+    parts = np.square(shares * [found.error for found in strata])
+    free = np.array([found.effective_n - 1 for found in strata])
+    whole, n = float(parts.sum()), sum(found.n for found in strata)
     freedom = whole**2 / float((parts**2 / free).sum()) if whole > 0 else float(n - 1)
     return Estimate(float(shares @ means), math.sqrt(whole), n, 1 + freedom)
 
 
-def stratified_difference(
-    control: Sequence[Floats], treatment: Sequence[Floats]
-) -> tuple[Estimate, int]:
-    """Compare two groups within strata, of those that both groups have two users in.
+class Stratified(NamedTuple):
+    """Two groups whose strata count by the users of both.
+
+    Attributes
+    ----------
+    control, treatment
+        Their means.
+    left_out
+        Users of strata in which one of the groups has fewer than two.
+    """
+
+    control: Estimate
+    treatment: Estimate
+    left_out: int
+
+
+def stratified(control: Sequence[Floats], treatment: Sequence[Floats]) -> Stratified:
+    """Return the means of two groups, each stratum weighed by its users in both together.
 
     Parameters
     ----------
     control, treatment
         The values of each stratum's users, strata in the same order.
 
-    Returns
-    -------
-    tuple of Estimate, int
-        The difference, and how many users were in no stratum that could be compared.
-
     Raises
     ------
     ValueError
-        When no stratum can be compared.
+        When no stratum has two users of either group.
     """
     pairs = list(zip(control, treatment, strict=True))
-    fit = [(one, other) for one, other in pairs if min(len(one), len(other)) > 1]
+    fit = [pair for pair in pairs if min(map(len, pair)) > 1]
     if not fit:
         raise ValueError("no stratum has two users on either side")
-    found = [welch(estimate(one), estimate(other)) for one, other in fit]
     sizes = np.array([len(one) + len(other) for one, other in fit], dtype=np.float64)
+    sides = [post_stratified([estimate(pair[side]) for pair in fit], sizes) for side in (0, 1)]
     everybody = sum(len(one) + len(other) for one, other in pairs)
-    return post_stratified(found, sizes), everybody - int(sizes.sum())
+    return Stratified(sides[0], sides[1], everybody - int(sizes.sum()))

@@ -1,0 +1,519 @@
+"""What an experiment shows: whether it may be read at all, and what each arm did.
+
+The unit is the user (or the session) that was assigned. Whoever was in one arm alone is compared
+as assigned, from her first list on, whatever she did with it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from recsys.experiments.definition import Experiment, Plan
+from recsys.experiments.looks import Look, look_at
+from recsys.experiments.metrics import MetricConfig
+from recsys.experiments.outcomes import BEFORE, PER, Outcomes
+from recsys.experiments.samples import Means, Sample, means
+from recsys.statistics import (
+    Estimate,
+    Heterogeneity,
+    Interval,
+    Shrunken,
+    as_relative,
+    benjamini_hochberg,
+    heterogeneity,
+    holm,
+    log_ratio,
+    s_values,
+    sample_ratio,
+    sample_ratio_at_any_time,
+    shrink_over_grid,
+    welch,
+)
+from recsys.types import Flags, Floats, Indices
+
+MISMATCH: Final = 0.001
+"""With a smaller p of the sample ratio nothing else is read."""
+MOST_CONTAMINATED: Final = 0.01
+"""With a larger share of users in two arms a warning is given."""
+LEAST_USERS: Final = 30
+"""Of either arm: a segment with fewer is not read."""
+UNKNOWN: Final = ""
+"""The segment of a user of whom an axis knows nothing."""
+
+
+class Ratio(NamedTuple):
+    """Whether users came in the shares that were allocated, everywhere or in one segment.
+
+    Attributes
+    ----------
+    of
+        ``all``, ``AXIS:SEGMENT``, or ``lists that differ``.
+    counts
+        Users of each arm, the control first.
+    p, p_any_time
+        Of one look, and of as many as one likes.
+    """
+
+    of: str
+    counts: tuple[int, ...]
+    p: float
+    p_any_time: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One treatment against the control, by one metric.
+
+    Attributes
+    ----------
+    metric, variant
+        What is compared, and which treatment.
+    control, treatment
+        Their means, adjusted.
+    difference
+        Treatment less control, with the interval of the design.
+    relative
+        The same over the control's mean, on the log scale; nan where a mean is not above 0.
+    p
+        By the design; `adjusted_p` over treatments, by Holm.
+    adjusted_by
+        What took noise away: ``cuped``, ``strata``.
+    noise
+        The variance of the difference over that without adjustment.
+    users
+        Of both arms, with a value.
+    """
+
+    metric: str
+    variant: str
+    control: Estimate
+    treatment: Estimate
+    difference: Interval
+    relative: Interval
+    p: float
+    adjusted_p: float
+    adjusted_by: tuple[str, ...]
+    noise: float
+    users: int
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """Whether a guardrail holds: the metric is not worse by its margin or more.
+
+    Attributes
+    ----------
+    comparison
+        Of its metric.
+    margin
+        Of the control's mean.
+    p
+        One-sided, against "it is worse by the margin or more": small where the guardrail holds.
+    holds
+        True: shown to hold; False: shown to be broken; None: neither yet.
+    """
+
+    comparison: Comparison
+    margin: float
+    p: float
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class SegmentEffect:
+    """What a treatment did in one segment, by the primary metric.
+
+    Attributes
+    ----------
+    axis, segment, variant
+        Where, and which treatment.
+    users
+        Of both arms.
+    difference, relative
+        With the interval of the design.
+    p, adjusted_p
+        By the design; over all declared segments and treatments, by Holm.
+    shrunken
+        The difference after borrowing strength from the other segments of the axis.
+    false_sign_rate, s_value
+        The chance that it has the other sign; its mean over all that are at least as sure.
+    declared
+        Whether the plan named the axis before the start.
+    """
+
+    axis: str
+    segment: str
+    variant: str
+    users: int
+    difference: Interval
+    relative: Interval
+    p: float
+    adjusted_p: float
+    shrunken: Interval
+    false_sign_rate: float
+    s_value: float
+    declared: bool
+
+
+@dataclass(frozen=True)
+class Gainers:
+    """The declared segments in which a treatment is better, and everybody else.
+
+    Attributes
+    ----------
+    variant
+        The treatment.
+    segments
+        The largest gain first.
+    rest
+        By the primary metric, among users of none of them; None where these are too few.
+    """
+
+    variant: str
+    segments: tuple[SegmentEffect, ...]
+    rest: Comparison | None
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All that a look at an experiment shows.
+
+    Attributes
+    ----------
+    users
+        In one arm alone.
+    ratios
+        The first is that of all users.
+    contaminated
+        Users in two arms, left out.
+    foreign
+        Lists of other recipes, left out.
+    primary
+        One comparison for each treatment.
+    guardrails
+        Of each treatment.
+    others
+        Metrics that decide nothing.
+    segments
+        Of every axis that is known.
+    spreads
+        Whether an axis' segments differ in effect, by (axis, variant).
+    gainers
+        Of each treatment that is better in some declared segment.
+    look
+        What the design allows now.
+    sign
+        1 where more of the primary metric is better, −1 where less is.
+    """
+
+    experiment: Experiment
+    users: int
+    ratios: tuple[Ratio, ...]
+    contaminated: int
+    foreign: int
+    primary: tuple[Comparison, ...]
+    guardrails: tuple[Guarded, ...]
+    others: tuple[Comparison, ...]
+    segments: tuple[SegmentEffect, ...]
+    spreads: Mapping[tuple[str, str], Heterogeneity]
+    gainers: tuple[Gainers, ...]
+    look: Look
+    sign: int
+
+
+def analyse(
+    experiment: Experiment,
+    outcomes: Outcomes,
+    metrics: Mapping[str, MetricConfig],
+    segments: pd.DataFrame,
+    *,
+    stopped: bool,
+) -> Analysis:
+    """Look at an experiment.
+
+    Parameters
+    ----------
+    experiment
+        As it was defined.
+    outcomes
+        See `measure_outcomes`.
+    metrics
+        What was measured: the primary metric, guardrails and others.
+    segments
+        Each user's segment on every axis, as of her first list, by ``unit_id``; text, a column for
+        each axis; nothing where an axis knows nothing of her.
+    stopped
+        Whether it is over.
+    """
+    known = segments.reindex(outcomes.units.index).fillna(UNKNOWN)
+    table = _Table(experiment, outcomes.units, metrics, known)
+    look = look_at(experiment.plan, len(outcomes.units), stopped=stopped)
+    compared = {metric: _compared(table, metric, look) for metric in metrics}
+    guarded = _guarded(experiment, compared, metrics, look)
+    effects, spreads = _segment_effects(table, look)
+    deciding = {experiment.plan.primary, *(one.metric for one in experiment.plan.guardrails)}
+    others = [one for metric in metrics if metric not in deciding for one in compared[metric]]
+    return Analysis(
+        experiment,
+        len(outcomes.units),
+        _ratios(table),
+        outcomes.contaminated,
+        outcomes.foreign,
+        tuple(compared[experiment.plan.primary]),
+        tuple(guarded),
+        tuple(others),
+        tuple(effects),
+        spreads,
+        tuple(_gainers(table, effects, look)),
+        look,
+        metrics[experiment.plan.primary].sign,
+    )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Everything about the users of an experiment."""
+
+    experiment: Experiment
+    units: pd.DataFrame
+    metrics: Mapping[str, MetricConfig]
+    segments: pd.DataFrame
+
+    @cached_property
+    def arms(self) -> Indices:
+        return self.units["arm"].to_numpy(dtype=np.int64)
+
+    @cached_property
+    def everybody(self) -> Flags:
+        return np.ones(len(self.units), dtype=np.bool_)
+
+    @cached_property
+    def strata(self) -> Indices:
+        axis = self.experiment.plan.strata
+        if axis is None or axis not in self.segments:
+            return np.zeros(len(self.units), dtype=np.int64)
+        return np.asarray(pd.factorize(self.segments[axis])[0], dtype=np.int64)
+
+    @property
+    def treatments(self) -> list[tuple[int, str]]:
+        """Number and name of every arm but the control."""
+        return [(n, arm.variant) for n, arm in enumerate(self.experiment.arms) if n]
+
+    def counts(self, among: Flags) -> Indices:
+        """Count the users of each arm."""
+        return np.bincount(self.arms[among], minlength=len(self.experiment.arms))
+
+    def column(self, name: str) -> Floats:
+        return self.units[name].to_numpy(dtype=np.float64)
+
+    def sample(self, metric: str, treatment: int, among: Flags) -> Sample:
+        """Take those users of the control and of a treatment who have a value."""
+        config, values = self.metrics[metric], self.column(metric)
+        chosen = among & np.isin(self.arms, (0, treatment)) & ~np.isnan(values)
+        if config.winsorise is not None and chosen.any():
+            values = np.minimum(values, np.quantile(values[chosen], config.winsorise))
+        per = self.column(metric + PER) if config.is_ratio else np.ones(len(values))
+        return Sample(
+            values[chosen],
+            per[chosen],
+            self.column(metric + BEFORE)[chosen],
+            self.strata[chosen],
+            self.arms[chosen] == treatment,
+        )
+
+
+def _ratios(table: _Table) -> tuple[Ratio, ...]:
+    """Look at the shares of all users, of those whose lists differ, and of every segment."""
+    parts = {"all": table.everybody}
+    differing = table.column("differing")
+    if (differing > 0).any():
+        parts["lists that differ"] = differing > 0
+    for axis in table.segments:
+        for segment in sorted(set(table.segments[axis]) - {UNKNOWN}):
+            parts[f"{axis}:{segment}"] = (table.segments[axis] == segment).to_numpy()
+    shares = np.array([arm.share for arm in table.experiment.arms])
+    counted = {of: table.counts(among) for of, among in parts.items()}
+    return tuple(
+        Ratio(
+            of,
+            tuple(counts.tolist()),
+            sample_ratio(counts, shares),
+            sample_ratio_at_any_time(counts, shares),
+        )
+        for of, counts in counted.items()
+    )
+
+
+def _compared(table: _Table, metric: str, look: Look) -> list[Comparison]:
+    """Compare every treatment that has users, by one metric; Holm over them."""
+    found = [
+        _comparison(metric, variant, sample, look, table.experiment.plan.alpha)
+        for number, variant in table.treatments
+        if (sample := table.sample(metric, number, table.everybody)).is_enough
+    ]
+    if not found:
+        return []
+    adjusted = holm(np.array([one.p for one in found])).tolist()
+    return [replace(one, adjusted_p=p) for one, p in zip(found, adjusted, strict=True)]
+
+
+def _comparison(metric: str, variant: str, sample: Sample, look: Look, alpha: float) -> Comparison:
+    found = means(sample)
+    p = look.p(found.difference)
+    return Comparison(
+        metric,
+        variant,
+        found.control,
+        found.treatment,
+        look.interval(found.difference, alpha),
+        _relative(found, look, alpha),
+        p,
+        p,
+        found.adjusted_by,
+        found.noise,
+        len(sample.values),
+    )
+
+
+def _relative(found: Means, look: Look, alpha: float) -> Interval:
+    if found.control.mean <= 0 or found.treatment.mean <= 0:
+        return Interval(math.nan, math.nan, math.nan, found.difference.n)
+    return as_relative(look.interval(log_ratio(found.control, found.treatment), alpha))
+
+
+def _guarded(
+    experiment: Experiment,
+    compared: Mapping[str, Sequence[Comparison]],
+    metrics: Mapping[str, MetricConfig],
+    look: Look,
+) -> list[Guarded]:
+    plan = experiment.plan
+    return [
+        _guard(one, guardrail.margin, metrics[guardrail.metric], look, plan.alpha)
+        for guardrail in plan.guardrails
+        for one in compared[guardrail.metric]
+    ]
+
+
+def _guard(
+    one: Comparison, margin: float, metric: MetricConfig, look: Look, alpha: float
+) -> Guarded:
+    """Test one-sided, at half the two-sided error rate, against a loss of the margin."""
+    difference = welch(one.control, one.treatment)
+    least = -margin * abs(one.control.mean)
+    above = replace(difference, mean=metric.sign * difference.mean - least)
+    half = look.p(above) / 2
+    p = half if above.mean > 0 else 1 - half
+    holds = True if p <= alpha / 2 else False if 1 - p <= alpha / 2 else None
+    return Guarded(one, margin, p, holds)
+
+
+def _segment_effects(
+    table: _Table, look: Look
+) -> tuple[list[SegmentEffect], dict[tuple[str, str], Heterogeneity]]:
+    """Measure the primary metric in every segment; Holm over those that were declared."""
+    plan = table.experiment.plan
+    effects: list[SegmentEffect] = []
+    spreads: dict[tuple[str, str], Heterogeneity] = {}
+    for axis in map(str, table.segments):
+        for number, variant in table.treatments:
+            found = _along(table, axis, number)
+            if not found:
+                continue
+            differences = [one.difference for _, one in found]
+            values = np.array([one.mean for one in differences])
+            errors = np.array([one.error for one in differences])
+            spreads[axis, variant] = heterogeneity(values, errors)
+            effects += _shrunken(axis, variant, found, look, plan)
+    return _held(effects), spreads
+
+
+def _along(table: _Table, axis: str, treatment: int) -> list[tuple[str, Means]]:
+    """Compare in each segment of an axis that has users enough to be read."""
+    found = []
+    for segment in sorted(set(table.segments[axis]) - {UNKNOWN}):
+        among = (table.segments[axis] == segment).to_numpy()
+        sample = table.sample(table.experiment.plan.primary, treatment, among)
+        if sample.is_enough and min(side.sum() for side in sample.sides) >= LEAST_USERS:
+            compared = means(sample)
+            if compared.difference.error > 0:
+                found.append((segment, compared))
+    return found
+
+
+def _shrunken(
+    axis: str, variant: str, found: Sequence[tuple[str, Means]], look: Look, plan: Plan
+) -> list[SegmentEffect]:
+    differences = [one.difference for _, one in found]
+    drawn = shrink_over_grid(
+        np.array([one.mean for one in differences]),
+        np.array([one.error for one in differences]),
+        confidence=1 - plan.alpha,
+    )
+    sure = s_values(drawn.false_sign_rate)
+    return [
+        SegmentEffect(
+            axis,
+            segment,
+            variant,
+            difference.n,
+            look.interval(difference, plan.alpha),
+            _relative(one, look, plan.alpha),
+            p := look.p(difference),
+            p,
+            _borrowed(drawn, n, difference.n),
+            float(drawn.false_sign_rate[n]),
+            float(sure[n]),
+            axis in plan.segments,
+        )
+        for n, ((segment, one), difference) in enumerate(zip(found, differences, strict=True))
+    ]
+
+
+def _gainers(table: _Table, effects: Sequence[SegmentEffect], look: Look) -> list[Gainers]:
+    plan = table.experiment.plan
+    sign = table.metrics[plan.primary].sign
+    found = []
+    for number, variant in table.treatments:
+        better = [
+            one
+            for one in effects
+            if one.declared
+            and one.variant == variant
+            and one.adjusted_p <= plan.alpha
+            and sign * one.difference.mean > 0
+        ]
+        if better:
+            better.sort(key=lambda one: -sign * one.difference.mean)
+            others = table.everybody.copy()
+            for one in better:
+                others &= (table.segments[one.axis] != one.segment).to_numpy()
+            sample = table.sample(plan.primary, number, others)
+            rest = (
+                _comparison(plan.primary, variant, sample, look, plan.alpha)
+                if sample.is_enough
+                else None
+            )
+            found.append(Gainers(variant, tuple(better), rest))
+    return found
+
+
+def _borrowed(drawn: Shrunken, place: int, users: int) -> Interval:
+    low, mean, high = (float(x[place]) for x in (drawn.low, drawn.mean, drawn.high))
+    return Interval(mean, low, high, users)
+
+
+def _held(effects: list[SegmentEffect]) -> list[SegmentEffect]:
+    """Adjust p: by Holm over what was declared, by Benjamini and Hochberg over the others."""
+    adjusted: list[SegmentEffect] = []
+    for declared, adjust in ((True, holm), (False, benjamini_hochberg)):
+        some = [one for one in effects if one.declared == declared]
+        if some:
+            p = adjust(np.array([one.p for one in some])).tolist()
+            adjusted += [replace(one, adjusted_p=x) for one, x in zip(some, p, strict=True)]
+    return adjusted

@@ -1,0 +1,173 @@
+"""What came of an experiment: one row for each user, from lists that were served and events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from recsys.engines import connect, literal, quote, rows
+from recsys.events.schema import (
+    AMOUNT,
+    BASKET_ID,
+    EVENT,
+    EVENT_ID,
+    MICROSECONDS_PER_DAY,
+    QUANTITY,
+    TIME,
+)
+from recsys.experiments.definition import Experiment
+from recsys.experiments.metrics import ANY_EVENT, LIST, USER, MetricConfig
+
+UNIT_ID: Final = "unit_id"
+LISTED: Final = (UNIT_ID, "recommendation_id", TIME, "digest")
+"""What a served list has to tell; ``differs`` and an axis' column may stand beside."""
+PER, BEFORE = ":per", ":before"
+"""What the columns of a metric end with: what it is divided by, and the same before the start."""
+_VALUES: Final[Mapping[str, str]] = {
+    "events": "count(*)",
+    "any": "max(1)",
+    "days": f"count(DISTINCT {TIME} // {MICROSECONDS_PER_DAY})",
+    "orders": f"count(DISTINCT coalesce({BASKET_ID}, {EVENT_ID}))",
+    "amount": f"sum({AMOUNT})",
+    "quantity": f"sum({QUANTITY})",
+}
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The users of an experiment.
+
+    Attributes
+    ----------
+    units
+        A row for each user or session in one arm alone, by her id: ``arm`` (its number), ``first``
+        (the time of her first list), ``last``, ``lists``, ``differing`` (lists at which the arms
+        would have differed; null where nobody looked), and for every metric its value,
+        ``METRIC:per`` and ``METRIC:before``; a value is null where its window is not over.
+    contaminated
+        How many were in two arms, and are left out.
+    foreign
+        Lists of recipes that are not those of the experiment, and are left out.
+    """
+
+    units: pd.DataFrame
+    contaminated: int
+    foreign: int
+
+
+def measure_outcomes(
+    lists: pa.Table,
+    events: pa.Table,
+    experiment: Experiment,
+    metrics: Mapping[str, MetricConfig],
+    *,
+    until: int,
+) -> Outcomes:
+    """Join what was served with what was done.
+
+    Parameters
+    ----------
+    lists
+        Served lists of the experiment, with the columns `LISTED`, and ``differs`` where the other
+        arm was asked as well.
+    events
+        Of these users, with ``unit_id`` and the columns of an event; others are left out.
+    experiment
+        As it was defined.
+    metrics
+        What to measure.
+    until
+        Microseconds; nothing at or after it counts.
+
+    Raises
+    ------
+    ValueError
+        When a column is missing.
+    """
+    missing = sorted(set(LISTED) - set(lists.column_names))
+    if missing:
+        raise ValueError(f"served lists lack {', '.join(missing)}")
+    connection = connect()
+    try:
+        connection.register("lists", lists)
+        connection.register("events", events)
+        _find_units(connection, experiment, until, differs="differs" in lists.column_names)
+        _measure(connection, metrics, until)
+        ((contaminated,),) = rows(connection, "SELECT count(*) FROM units WHERE arms > 1")
+        ((foreign,),) = rows(connection, "SELECT count(*) FROM lists ANTI JOIN arms USING (digest)")
+        found = connection.execute(_table(metrics, until)).df().set_index(UNIT_ID)
+    finally:
+        connection.close()
+    return Outcomes(found, int(contaminated), int(foreign))
+
+
+def _find_units(
+    connection: duckdb.DuckDBPyConnection, experiment: Experiment, until: int, *, differs: bool
+) -> None:
+    arms = ", ".join(
+        f"({literal(arm.digest)}, {number})" for number, arm in enumerate(experiment.arms)
+    )
+    connection.execute(f"CREATE TABLE arms AS SELECT * FROM (VALUES {arms}) AS t(digest, arm)")
+    differing = "sum(differs::INT)" if differs else "NULL::BIGINT"
+    connection.execute(
+        f"CREATE TABLE units AS SELECT {UNIT_ID}, min(arm) AS arm, min({TIME}) AS first, "
+        f"max({TIME}) AS last, count(*) AS lists, {differing} AS differing, "
+        f"count(DISTINCT arm) AS arms FROM lists JOIN arms USING (digest) "
+        f"WHERE {TIME} < {until} GROUP BY {UNIT_ID}"
+    )
+
+
+def _measure(
+    connection: duckdb.DuckDBPyConnection, metrics: Mapping[str, MetricConfig], until: int
+) -> None:
+    """Sum up each user's events, all metrics in one pass."""
+    sums = [part for name, metric in metrics.items() for part in _sums(name, metric, until)] or [
+        "count(*) AS n"
+    ]
+    named = "EXISTS (SELECT 1 FROM lists AS l WHERE l.recommendation_id = e.recommendation_id)"
+    attributed = named if any(metric.attributed for metric in metrics.values()) else "false"
+    connection.execute(
+        f"CREATE TABLE sums AS SELECT {UNIT_ID}, {', '.join(sums)} FROM ("
+        f"SELECT e.*, u.first, {attributed} AS attributed FROM events AS e "
+        f"JOIN units AS u USING ({UNIT_ID}) WHERE e.{TIME} < {until} AND u.arms = 1"
+        f") GROUP BY {UNIT_ID}"
+    )
+
+
+def _sums(name: str, metric: MetricConfig, until: int) -> list[str]:
+    end = f"least(first + {metric.ends}, {until})" if metric.ends else str(until)
+    within = f"{TIME} >= first + {metric.starts} AND {TIME} < {end}"
+    earlier = f"{TIME} >= first - {metric.looks_back} AND {TIME} < first"
+    now = f"{within} AND attributed" if metric.attributed else within
+    value, kind = _VALUES[metric.value], _of_kind(metric.event)
+    found = [
+        f"{value} FILTER ({kind} AND {now}) AS {quote(name)}",
+        f"{value} FILTER ({kind} AND {earlier}) AS {quote(name + BEFORE)}",
+    ]
+    if metric.per not in (USER, LIST):
+        per = f"count(*) FILTER ({_of_kind(metric.per)} AND {within})"
+        found.append(f"{per} AS {quote(name + PER)}")
+    return found
+
+
+def _of_kind(event: str) -> str:
+    return "true" if event == ANY_EVENT else f"{EVENT} = {literal(event)}"
+
+
+def _table(metrics: Mapping[str, MetricConfig], until: int) -> str:
+    columns = [f"u.{name}" for name in (UNIT_ID, "arm", "first", "last", "lists", "differing")]
+    for name, metric in metrics.items():
+        value = f"coalesce(s.{quote(name)}, 0)::DOUBLE"
+        over = f"u.first + {metric.ends} <= {until}" if metric.ends else "true"
+        columns.append(f"CASE WHEN {over} THEN {value} END AS {quote(name)}")
+        columns.append(f"coalesce(s.{quote(name + BEFORE)}, 0)::DOUBLE AS {quote(name + BEFORE)}")
+        if metric.is_ratio:
+            per = "u.lists" if metric.per == LIST else f"coalesce(s.{quote(name + PER)}, 0)"
+            columns.append(f"{per}::DOUBLE AS {quote(name + PER)}")
+    return (
+        f"SELECT {', '.join(columns)} FROM units AS u LEFT JOIN sums AS s USING ({UNIT_ID}) "
+        f"WHERE u.arms = 1 ORDER BY {UNIT_ID}"
+    )
