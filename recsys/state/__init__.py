@@ -2,6 +2,7 @@
 
 from recsys.state.changes import Pulse
 from recsys.state.events import Taken
+from recsys.state.experiments import KeptExperiment
 from recsys.state.exposures import Exposure
 from recsys.state.items import Fields
 from recsys.state.keys import SCOPES, Key, Scope, digest_of_key
@@ -17,6 +18,7 @@ __all__ = [
     "Exposure",
     "Fields",
     "HistoryReader",
+    "KeptExperiment",
     "Key",
     "Person",
     "Profile",

@@ -1,7 +1,7 @@
 """Exposures: the record of every list that was served."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -10,7 +10,8 @@ from recsys.events.schema import TIME, USER_ID
 from recsys.state.database import Database
 from recsys.state.tables import exposures
 
-_JSON = ("segments", "items", "propensities", "context")
+_JSON = ("segments", "items", "propensities", "context", "sides")
+_ROWS_AT_ONCE = 50_000
 
 
 class Exposure(NamedTuple):
@@ -40,6 +41,13 @@ class Exposure(NamedTuple):
         The chance of each at its place.
     context
         What the storefront said of the place and the moment, as it was sent.
+    session_id
+        The visit; None where none was named.
+    differs
+        Whether another variant of the experiment would have listed something else; None where
+        nobody looked.
+    sides
+        Of a list of two variants, whose pick each item is; None for other lists.
     """
 
     recommendation_id: str
@@ -54,6 +62,9 @@ class Exposure(NamedTuple):
     items: Sequence[str]
     propensities: Sequence[float]
     context: Mapping[str, Any]
+    session_id: str | None = None
+    differs: bool | None = None
+    sides: Sequence[str] | None = None
 
 
 class Exposures:
@@ -83,11 +94,20 @@ class Exposures:
             rows = connection.execute(query.order_by(exposures.c[TIME])).mappings().all()
         return [Exposure(**{**row, **_read(row)}) for row in rows]
 
+    def of_experiment(self, name: str) -> Iterator[list[Exposure]]:
+        """Read the lists that were part of an experiment, a part at a time, in no order."""
+        query = select(exposures).where(exposures.c.experiment == name)
+        with self._database.reading() as connection:
+            found = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
+            for part in found.mappings().partitions():
+                yield [Exposure(**{**row, **_read(row)}) for row in part]
+
 
 def _row(one: Exposure) -> dict[str, Any]:
     row = one._asdict()
-    return row | {name: json.dumps(row[name], ensure_ascii=False) for name in _JSON}
+    said = {name: row[name] for name in _JSON if row[name] is not None}
+    return row | {name: json.dumps(value, ensure_ascii=False) for name, value in said.items()}
 
 
 def _read(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {name: json.loads(row[name]) for name in _JSON}
+    return {name: None if row[name] is None else json.loads(row[name]) for name in _JSON}

@@ -46,9 +46,17 @@ def _told_and_context(connection: Connection) -> None:
             connection.execute(text(statement))
 
 
+def _parts_of_experiments(connection: Connection) -> None:
+    """Version 3 kept no experiments, and of lists not what these need to know."""
+    if inspect(connection).has_table("exposures"):
+        for column in ("session_id TEXT", "differs BOOLEAN", "sides TEXT"):
+            connection.execute(text(f"ALTER TABLE exposures ADD COLUMN {column}"))
+
+
 STEPS: Final[Mapping[str, tuple[Callable[[Connection], None], str]]] = {
     "1": (_revisions_and_consent, "2"),
     "2": (_told_and_context, "3"),
+    "3": (_parts_of_experiments, "4"),
 }
 """Version -> what brings its tables on, and to which version; new tables are made apart."""
 

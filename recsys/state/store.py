@@ -12,6 +12,7 @@ from recsys.state import people
 from recsys.state.changes import Pulse, pulse
 from recsys.state.database import Database
 from recsys.state.events import Outcomes, Taken, take_in
+from recsys.state.experiments import Experiments
 from recsys.state.exposures import Exposures
 from recsys.state.items import Items
 from recsys.state.keys import Keys
@@ -37,7 +38,7 @@ class StateConfig(Config):
 class StateStore(HistoryReader):
     """Users and their histories: what `HistoryReader` reads, and the filling of it.
 
-    Its parts `items`, `profiles`, `exposures` and `keys` are of the same database.
+    Its parts `items`, `profiles`, `exposures`, `experiments` and `keys` are of the same database.
 
     Each method is one transaction, and one store may be shared between threads. Every method
     raises `StateError` if the database cannot be used, and all but `create` if it was never
@@ -67,6 +68,7 @@ class StateStore(HistoryReader):
         self.profiles = Profiles(self._database)
         self.exposures = Exposures(self._database)
         self.keys = Keys(self._database)
+        self.experiments = Experiments(self._database)
 
     def create(self) -> None:
         """Make the folder and the tables, and bring older ones on; what is there stays."""

@@ -29,7 +29,7 @@ from recsys.events.schema import (
     USER_ID,
 )
 
-SCHEMA_VERSION: Final = "3"
+SCHEMA_VERSION: Final = "4"
 
 SCHEMA_KEY: Final = "schema_version"
 NEWEST_KEY: Final = "newest_time"
@@ -149,8 +149,28 @@ exposures: Final = Table(
     _text("items"),
     _text("propensities"),
     _text("context"),
+    _text("session_id", nullable=True),
+    Column("differs", Boolean()),
+    _text("sides", nullable=True),
 )
 Index("exposures_of_user", exposures.c[USER_ID])
+_partial_index(
+    "exposures_of_experiment", exposures.c.experiment, exposures.c.experiment.is_not(None)
+)
+
+# `definition` and `results` are documents; what they mean is not the state's business.
+experiments: Final = Table(
+    "experiments",
+    metadata,
+    _key("name"),
+    _text("definition"),
+    _text("digest"),
+    Column("coverage", Double(), nullable=False),
+    _whole("created_at", 0),
+    _whole("started_at"),
+    _whole("stopped_at"),
+    _text("results", nullable=True),
+)
 
 # A visitor's id or a session's, and the user it turned out to be.
 links: Final = Table(
@@ -201,6 +221,7 @@ TABLES: Final = (
     orders,
     keys,
     leases,
+    experiments,
 )
 """In the order of creation: ``meta`` first, so that a half-made state is known as ours."""
 

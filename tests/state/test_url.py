@@ -55,7 +55,7 @@ def others() -> dict[str, Table]:
 
 def test_the_tables_are_those_of_this_version() -> None:
     """A change here needs another `SCHEMA_VERSION`: states of this one exist."""
-    assert SCHEMA_VERSION == "3"
+    assert SCHEMA_VERSION == "4"
     assert {name: [column.name for column in table.c] for name, table in others().items()} == {
         "meta": ["key", "value"],
         "users": [
@@ -65,6 +65,7 @@ def test_the_tables_are_those_of_this_version() -> None:
         "exposures": [
             *("recommendation_id", "user_id", "time", "variant", "digest", "model_version"),
             *("fallback", "experiment", "segments", "items", "propensities", "context"),
+            *("session_id", "differs", "sides"),
         ],
         "links": ["kind", "alias", "user_id"],
         "items": ["item_id", "fields", "revision"],
@@ -72,6 +73,10 @@ def test_the_tables_are_those_of_this_version() -> None:
         "orders": ["digest", "event", "time", "quantity", "amount"],
         "keys": ["name", "digest", "scope", "created_at", "expires_at"],
         "leases": ["name", "holder", "until"],
+        "experiments": [
+            *("name", "definition", "digest", "coverage", "created_at", "started_at"),
+            *("stopped_at", "results"),
+        ],
     }
     assert {column.name: str(column.type) for column in events.c} == {
         "user_id": "TEXT",
