@@ -12,6 +12,7 @@ from recsys.errors import ConfigError, nearest
 from recsys.evaluation.config import EvaluationConfig
 from recsys.events.config import FILES, STATE, DataConfig
 from recsys.events.queries import Query
+from recsys.experiments.config import ExperimentsConfig
 from recsys.interactions import InteractionsConfig
 from recsys.models import ModelConfig
 from recsys.ranking import BUILT_IN, Recipe, Variant, Wording, variants
@@ -55,6 +56,7 @@ class RecsysConfig(Config):
     store: StoreConfig = StoreConfig()
     state: StateConfig = StateConfig()
     service: ServiceConfig = ServiceConfig()
+    experiments: ExperimentsConfig = ExperimentsConfig()
 
     @model_validator(mode="after")
     def _names_fit(self) -> "RecsysConfig":

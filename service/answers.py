@@ -7,13 +7,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from recsys.errors import ConfigError, nearest
+from recsys.experiments.assignment import position
+from recsys.experiments.enrolment import Enrolled
 from recsys.ranking import Ranking, Reason, Request, Variant, reasons
 from recsys.ranking.scorer import Scorer
 from recsys.segments import Named, from_names
 from recsys.state import Exposure, Pulse
 from service.book import Known
 from service.dependencies import Shopfront
+from service.exposing import Shadow
 from service.served import Served
+
+SHADOW = "shadow"
+"""The salt of lists at which the other variants are asked as well."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +65,14 @@ class Answered:
         The answer.
     exposure
         The record of it; None where none may be kept.
+    shadow
+        Tells whether another variant of the experiment would have listed something else; None
+        where nobody asks.
     """
 
     body: dict[str, Any]
     exposure: Exposure | None
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True)
@@ -75,8 +85,9 @@ class _Making:
     known: Known
     scorer: Scorer
     request: Request
-    context: Mapping[str, Any]
+    asked: Asked
     degraded: list[str]
+    enrolled: Enrolled | None
 
 
 def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
@@ -103,6 +114,9 @@ def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
         known = front.known_with(known, served, asked.history, asked.session_id)
     if asked.segment:
         known = _said_to_be(known, named(served, asked.segment))
+    enrolled = _enrolled(front, asked, pulse, known)
+    if enrolled is not None:
+        variant = front.variant(enrolled.arm.variant)
     scorer = known.scorer(served.ranker, variant)
     request = Request(
         asked.limit,
@@ -112,7 +126,7 @@ def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
         request_id=secrets.token_urlsafe(16),
         cart=tuple(asked.cart),
     )
-    making = _Making(front, served, variant, known, scorer, request, asked.context, degraded)
+    making = _Making(front, served, variant, known, scorer, request, asked, degraded, enrolled)
     ranking = served.ranker.answer(scorer, request)
     body = _body(making, ranking, explain=asked.explain)
     kept = known.consent != "none"
@@ -122,7 +136,39 @@ def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
         "yes" if ranking.shortfall else "no",
         "yes" if degraded else "no",
     ).inc()
-    return Answered(body, _exposure(making, ranking, body) if kept else None)
+    if not kept:
+        return Answered(body, None)
+    return Answered(body, _exposure(making, ranking, body), _shadow(making, ranking))
+
+
+def _enrolled(front: Shopfront, asked: Asked, pulse: Pulse | None, known: Known) -> Enrolled | None:
+    """Return what an experiment gives her; nothing where a variant was asked for by name.
+
+    Nor where nothing may be kept of her: what cannot be analysed is no experiment.
+    """
+    running = front.running(pulse)
+    if not running or asked.variant is not None or known.consent == "none":
+        return None
+    return running.enrol(asked.user_id, asked.session_id, known.segments)
+
+
+def _shadow(making: _Making, ranking: Ranking) -> Shadow | None:
+    """Ask the other variants too, of some lists, chosen by their ids and nothing else."""
+    front, enrolled = making.front, making.enrolled
+    sample = front.config.experiments.shadow
+    if enrolled is None or position("sha256-1", SHADOW, making.request.request_id) >= sample:
+        return None
+
+    def differs() -> bool:
+        ranker = making.served.ranker
+        others = [name for name in enrolled.variants if name != making.variant.name]
+        lists = (
+            ranker.answer(making.known.scorer(ranker, front.variant(name)), making.request).items
+            for name in others
+        )
+        return any(items.tolist() != ranking.items.tolist() for items in lists)
+
+    return differs
 
 
 def named(served: Served, segments: Sequence[str]) -> Named:
@@ -177,7 +223,7 @@ def _body(making: _Making, ranking: Ranking, *, explain: bool) -> dict[str, Any]
         "fallback": ranking.fallback,
         "shortfall": ranking.shortfall,
         "degraded": making.degraded,
-        "experiment": None,
+        "experiment": _experiment(making.enrolled),
         "items": [_item(ranking, n, item_id, told[n]) for n, item_id in enumerate(ids)],
         "segments": None,
     }
@@ -186,9 +232,13 @@ def _body(making: _Making, ranking: Ranking, *, explain: bool) -> dict[str, Any]
     return body
 
 
+def _experiment(enrolled: Enrolled | None) -> dict[str, str] | None:
+    return enrolled and {"id": enrolled.experiment, "variant": enrolled.arm.variant}
+
+
 def _explain(body: dict[str, Any], ranking: Ranking, known: Known) -> None:
-    for position, item in enumerate(body["items"]):
-        item["terms"] = {name: float(values[position]) for name, values in ranking.terms.items()}
+    for place, item in enumerate(body["items"]):
+        item["terms"] = {name: float(values[place]) for name, values in ranking.terms.items()}
     body["segments"] = [
         {"axis": axis, "name": name, "weight": weight}
         for axis, weights in sorted(known.segments.items())
@@ -215,11 +265,12 @@ def _exposure(making: _Making, ranking: Ranking, body: dict[str, Any]) -> Exposu
         making.variant.digest,
         making.served.version,
         ranking.fallback,
-        None,
+        making.enrolled.experiment if making.enrolled else None,
         making.known.segments,
         [item["item_id"] for item in body["items"]],
         ranking.propensities.tolist(),
-        making.context,
+        making.asked.context,
+        making.asked.session_id,
     )
 
 

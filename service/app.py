@@ -10,7 +10,16 @@ from recsys import __version__
 from service.dependencies import Shopfront
 from service.errors import add_error_handlers
 from service.metrics import Metrics
-from service.routes import events, health, items, models, recommendations, segments, users
+from service.routes import (
+    events,
+    experiments,
+    health,
+    items,
+    models,
+    recommendations,
+    segments,
+    users,
+)
 from service.schemas import ErrorBody
 from service.settings import Settings, settings_from_environment
 from service.traffic import Traffic
@@ -45,6 +54,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(Traffic, metrics=metrics)
     add_error_handlers(app)
-    for part in (recommendations, events, users, segments, items, models, health):
+    for part in (recommendations, events, users, segments, items, models, experiments, health):
         app.include_router(part.router)
     return app

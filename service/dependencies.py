@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from recsys.config import RecsysConfig, load_config
 from recsys.errors import ConfigError, RecsysError, StateError
 from recsys.events.schema import EVENT_TYPES, LONGEST_ID
+from recsys.experiments.running import Running
 from recsys.ranking import Variant
 from recsys.state import Pulse, Scope, StateStore
 from service.auth import Authority, without_key
@@ -27,6 +28,7 @@ from service.profiling import Profiler
 from service.schemas import NO_NUL
 from service.served import BEAT_SECONDS, Models, Served
 from service.settings import Settings
+from service.underway import Underway
 
 TURN_SECONDS: Final = 0.0005
 """How long a request waits while what works beside it, such as the intake, has the interpreter."""
@@ -64,7 +66,10 @@ class Shopfront:
         service = self.config.service
         scopes = without_key(service.anonymous_reads, settings.open)
         self.authority = Authority(self.state, scopes, service.requests_per_second)
-        self.authority.up_to(self.state.pulse().changes)
+        self.experiments = Underway(self.state, self.variants, self.config.experiments.holdout)
+        changes = self.state.pulse().changes
+        self.authority.up_to(changes)
+        self.experiments.up_to(changes)
         self.book = Book(self.state, service.remember)
         known = frozenset(EVENT_TYPES) | frozenset(self.config.interactions.event_weights)
         self.intake = Intake(self.state, known)
@@ -107,6 +112,10 @@ class Shopfront:
     def lose_state(self, error: RecsysError) -> None:
         """Leave the state alone from here on, until it has been seen to be back."""
         self.state_trouble = str(error)
+
+    def running(self, pulse: Pulse | None) -> Running:
+        """Return the experiments that run now, or did when the state was last there."""
+        return self.experiments.now if pulse is None else self.experiments.up_to(pulse.changes)
 
     def now(self) -> int:
         """Return the moment by the service's clock, microseconds."""
@@ -170,6 +179,7 @@ class Shopfront:
             try:
                 changes = self.state.pulse().changes
                 self.authority.up_to(changes)
+                self.experiments.up_to(changes)
                 self.state_trouble = None
             except RecsysError as error:
                 self.lose_state(error)

@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from recsys.errors import RecsysError
@@ -13,6 +14,7 @@ logger = logging.getLogger("recsys.service")
 MOST_AT_ONCE: Final = 1_000
 MOST_WAITING: Final = 50_000
 """While the state cannot be written exposures wait, but not without end."""
+Shadow = Callable[[], bool]
 PAUSE_SECONDS: Final = 0.1
 """Between two writes: many exposures by one transaction."""
 
@@ -28,16 +30,25 @@ class ExposureWriter:
 
     def __init__(self, state: StateStore) -> None:
         self._state = state
-        self._queue: queue.Queue[Exposure] = queue.Queue(MOST_WAITING)
+        self._queue: queue.Queue[tuple[Exposure, Shadow | None]] = queue.Queue(MOST_WAITING)
         self._closing = threading.Event()
         self.lost = 0
         self._thread = threading.Thread(target=self._work, name="exposures", daemon=True)
         self._thread.start()
 
-    def add(self, exposure: Exposure) -> None:
-        """Ask for a served list to be kept; returns at once."""
+    def add(self, exposure: Exposure, shadow: Shadow | None = None) -> None:
+        """Ask for a served list to be kept; returns at once.
+
+        Parameters
+        ----------
+        exposure
+            What was served.
+        shadow
+            Tells whether another variant would have listed something else; asked by the thread
+            that writes, when the list has long been sent.
+        """
         try:
-            self._queue.put_nowait(exposure)
+            self._queue.put_nowait((exposure, shadow))
         except queue.Full:
             self.lost += 1
 
@@ -69,12 +80,24 @@ class ExposureWriter:
         found: list[Exposure] = []
         while len(found) < MOST_AT_ONCE:
             try:
-                found.append(self._queue.get_nowait())
+                exposure, shadow = self._queue.get_nowait()
             except queue.Empty:
                 break
+            found.append(_looked_at(exposure, shadow))
         return found
 
     def _back(self, some: list[Exposure], *, lost: int) -> None:
         self.lost += lost
         for exposure in some:
             self.add(exposure)
+
+
+def _looked_at(exposure: Exposure, shadow: Shadow | None) -> Exposure:
+    if shadow is None:
+        return exposure
+    try:
+        return exposure._replace(differs=shadow())
+    except Exception:
+        # The list has been served all the same.
+        logger.exception("the other variants of an experiment could not be asked")
+        return exposure

@@ -90,6 +90,13 @@ class SegmentWeight(Body):
     weight: float
 
 
+class InExperiment(Body):
+    """The experiment that a list is part of, and what it gave."""
+
+    id: str
+    variant: str
+
+
 class Recommendations(Body):
     """A user's list."""
 
@@ -101,7 +108,7 @@ class Recommendations(Body):
     fallback: Literal["segment", "popular"] | None
     shortfall: int
     degraded: list[str]
-    experiment: None = None
+    experiment: InExperiment | None = None
     items: list[RankedItem]
     segments: list[SegmentWeight] | None = Field(None, description="with explain")
 
@@ -308,6 +315,42 @@ class ModelList(Body):
 
     models: list[Model]
     broken: dict[str, str]
+
+
+class ExperimentArm(Body):
+    """A variant of an experiment, and its share of the users who take part."""
+
+    variant: str
+    digest: str
+    share: float
+
+
+class ExperimentAnswer(Body):
+    """What was written down, and how far it has come; times are microseconds."""
+
+    name: str
+    status: Literal["draft", "running", "stopped"]
+    plan: dict[str, Any]
+    arms: list[ExperimentArm]
+    digest: str
+    coverage: float
+    created_at: int
+    started_at: int | None
+    stopped_at: int | None
+    trouble: str | None = Field(description="why it does not go on, though it runs")
+    results: dict[str, Any] | None = Field(description="what it came to, once that was kept")
+
+
+class ExperimentList(Body):
+    """Every experiment, the oldest first."""
+
+    experiments: list[ExperimentAnswer]
+
+
+class RampRequest(Body):
+    """How many take part from now on."""
+
+    coverage: float = Field(gt=0, le=1, description="the share of its users who take part")
 
 
 class Health(Body):

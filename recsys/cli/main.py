@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from recsys import __version__
-from recsys.cli import keys, models, user
+from recsys.cli import experiment, keys, models, user
 from recsys.cli.compare import compare
 from recsys.cli.demo import demo
 from recsys.cli.doctor import doctor
@@ -50,6 +50,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(user.app, name="user")
 app.add_typer(keys.app, name="keys")
 

@@ -158,6 +158,13 @@ class Experiment(NamedTuple):
     arms: tuple[Arm, ...]
     digest: str
 
+    @staticmethod
+    def of(plan: Plan, arms: tuple[Arm, ...]) -> "Experiment":
+        """Give a plan and its arms their digest."""
+        said = {"plan": plan.model_dump(mode="json"), "arms": [arm._asdict() for arm in arms]}
+        text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+        return Experiment(plan, arms, hashlib.sha256(text.encode()).hexdigest())
+
 
 def define(
     plan: Plan, digests: Mapping[str, str], axes: Mapping[str, tuple[str, ...]]
@@ -191,10 +198,4 @@ def define(
                     f"the axis {axis!r} has no segment {segment!r}{nearest(segment, axes[axis])}"
                 )
     arms = tuple(Arm(name, digests[name], plan.share(name)) for name in plan.variants)
-    return Experiment(plan, arms, _digest(plan, arms))
-
-
-def _digest(plan: Plan, arms: tuple[Arm, ...]) -> str:
-    said = {"plan": plan.model_dump(mode="json"), "arms": [arm._asdict() for arm in arms]}
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return Experiment.of(plan, arms)

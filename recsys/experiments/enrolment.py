@@ -24,10 +24,13 @@ class Enrolled(NamedTuple):
         Its name.
     arm
         What she is given.
+    variants
+        Everything that she might have been given.
     """
 
     experiment: str
     arm: Arm
+    variants: tuple[str, ...]
 
 
 class Enrolment:
@@ -71,7 +74,9 @@ class Enrolment:
             return None
         arm = place(position(self._scheme, self._salt, unit_id), self._ranges)
         plan = self.experiment.plan
-        return None if arm == NOBODY else Enrolled(plan.name, self.experiment.arms[arm])
+        if arm == NOBODY:
+            return None
+        return Enrolled(plan.name, self.experiment.arms[arm], plan.variants)
 
     def of_all(self, unit_ids: Sequence[str]) -> Indices:
         """Return the number of each one's arm, `NOBODY` if none, whatever the audience is.

@@ -133,7 +133,7 @@ def _sent(front: Shopfront, answered: Answered, tag: str | None) -> Response:
 
 def _expose(front: Shopfront, answered: Answered) -> None:
     if answered.exposure is not None:
-        front.exposures.add(answered.exposure)
+        front.exposures.add(answered.exposure, answered.shadow)
 
 
 def _digest(body: dict[str, Any]) -> str:

@@ -22,6 +22,9 @@ from recsys.events.imported import COPIES as IMPORTED_COPIES
 from recsys.events.imported import RULES as IMPORTED_RULES
 from recsys.events.schema import EVENT_FIELDS, EVENT_TYPES, ITEM_FIELDS
 from recsys.events.validation import DUPLICATE, Intake, rules
+from recsys.experiments import Plan
+from recsys.experiments.metrics import METRICS
+from recsys.experiments.verdict import ANSWERS
 from recsys.ranking import BUILT_IN, Recipe
 from recsys.ranking.calibration import CalibrationConfig
 from recsys.ranking.diversity import MmrConfig
@@ -46,9 +49,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DATA = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
 SEGMENTS = (ROOT / "recsys" / "segments" / "README.md").read_text(encoding="utf-8")
 RANKING = (ROOT / "recsys" / "ranking" / "README.md").read_text(encoding="utf-8")
+EXPERIMENTS = (ROOT / "recsys" / "experiments" / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md",
              "benchmarks/README.md", "recsys/segments/README.md",
-             "recsys/ranking/README.md", "service/deploy/README.md")  # fmt: skip
+             "recsys/ranking/README.md", "recsys/experiments/README.md",
+             "service/deploy/README.md")  # fmt: skip
 OF_AXES = {kind.config.__name__ for kind in KINDS.values()} | {"Calm", "Condition", "Rule"}
 """The tables of the config that the document of segments describes."""
 OF_VARIANTS = {model.__name__ for model in (Recipe, PinRule, BoostRule, BuryRule, RequireRule,
@@ -176,6 +181,28 @@ def test_the_rules_of_the_document_are_a_config() -> None:
     assert example is not None
     content = tomllib.loads(example[1] + '[segments.lifecycle]\nkind = "lifecycle"\n')
     parse_config({"data": {"events": "e.csv"}, **content}, ROOT)
+
+
+@pytest.mark.parametrize("key", Plan.model_fields)
+def test_every_key_of_a_plan_is_documented(key: str) -> None:
+    assert f"`{key}`" in EXPERIMENTS
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_is_documented(name: str) -> None:
+    assert f"`{name}`" in EXPERIMENTS
+
+
+def test_the_plan_of_the_document_is_one() -> None:
+    section = README[README.index("## A/B tests") :]
+    example = re.search(r"```toml\n(.*?)```", section, re.DOTALL)
+    assert example is not None
+    assert Plan.model_validate(tomllib.loads(example[1])).name == "home"
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_every_verdict_is_documented(answer: str) -> None:
+    assert f"**{answer}**" in README
 
 
 @pytest.mark.parametrize("code", sorted({0, 1, *EXIT_CODES.values()}))

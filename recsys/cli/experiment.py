@@ -1,0 +1,168 @@
+"""``recsys experiment``: write experiments down, let them run, look at what they show."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recsys.cli.options import DEFAULT_CONFIG, ConfigPath, OutputFormat, read_config
+from recsys.cli.output import Format, print_json, print_table, say
+from recsys.events.times import format_time, parse_time
+from recsys.experiments.document import definition_document, document
+from recsys.experiments.running import opened
+from recsys.experiments.verdict import shown
+from recsys.pipelines import experiment as pipeline
+from recsys.state import KeptExperiment
+
+app = typer.Typer(help="Which variant is better for real customers.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="An experiment, as listed.")]
+PlanFile = Annotated[Path, typer.Argument(help="A plan, TOML.", metavar="FILE")]
+
+
+@app.command()
+def create(
+    file: PlanFile, config_path: ConfigPath = DEFAULT_CONFIG, format: OutputFormat = Format.TEXT
+) -> None:
+    """Write an experiment down; what it says does not change afterwards."""
+    kept = pipeline.create(read_config(config_path), pipeline.read_plan(file), now=_now())
+    if format is Format.JSON:
+        print_json(_told(kept))
+        return
+    say(f"written down: {kept.name} ({kept.digest[:12]}); let it run: recsys experiment start")
+
+
+@app.command("list")
+def list_(config_path: ConfigPath = DEFAULT_CONFIG, format: OutputFormat = Format.TEXT) -> None:
+    """Every experiment, the oldest first."""
+    with pipeline.opened_state(read_config(config_path)) as state:
+        found = state.experiments.all()
+    if format is Format.JSON:
+        print_json({"experiments": [_told(one) for one in found]})
+        return
+    rows = [
+        (o.name, o.status, f"{o.coverage:.0%}", _when(o.started_at), _when(o.stopped_at))
+        for o in found
+    ]
+    print_table("Experiments", ("name", "status", "coverage", "started", "stopped"), rows)
+
+
+@app.command()
+def show(
+    name: Name, config_path: ConfigPath = DEFAULT_CONFIG, format: OutputFormat = Format.TEXT
+) -> None:
+    """Show what was written down."""
+    with pipeline.opened_state(read_config(config_path)) as state:
+        kept = state.experiments.of(name)
+    told = _told(kept)
+    if format is Format.JSON:
+        print_json(told)
+        return
+    plan = {key: value for key, value in told["plan"].items() if value not in (None, [], {})}
+    rows = [("status", kept.status), *plan.items(), ("digest", kept.digest[:12])]
+    print_table("Experiment", ("what", "value"), [(key, str(value)) for key, value in rows])
+
+
+@app.command()
+def start(name: Name, config_path: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Let it run, from the next answer of every process on."""
+    with pipeline.opened_state(read_config(config_path)) as state:
+        state.experiments.start(name, now=_now())
+    say(f"running: {name}")
+
+
+@app.command()
+def ramp(
+    name: Name,
+    coverage: Annotated[float, typer.Argument(help="The share of its users, 0 to 1.")],
+    config_path: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Let more of its users take part; nobody is moved or sent away."""
+    with pipeline.opened_state(read_config(config_path)) as state:
+        state.experiments.ramp(name, coverage)
+    say(f"{name}: {coverage:.0%} of its users take part")
+
+
+@app.command()
+def stop(name: Name, config_path: ConfigPath = DEFAULT_CONFIG) -> None:
+    """End it: everybody has the default variant again."""
+    with pipeline.opened_state(read_config(config_path)) as state:
+        state.experiments.stop(name, now=_now())
+    say(f"stopped: {name}; what it came to: recsys experiment analyze {name}")
+
+
+@app.command()
+def analyze(
+    name: Name,
+    until: Annotated[
+        str | None, typer.Option(help="Use nothing at or after this time, ISO 8601.")
+    ] = None,
+    config_path: ConfigPath = DEFAULT_CONFIG,
+    format: OutputFormat = Format.TEXT,
+) -> None:
+    """Say what it shows now, by the design that was written down."""
+    end = None if until is None else parse_time(until, what="--until")
+    found = pipeline.analyse(read_config(config_path), name, until=end)
+    if format is Format.JSON:
+        print_json(document(found))
+        return
+    analysis = found.analysis
+    _print_verdict(document(found)["verdict"])
+    everything = [*analysis.primary, *(g.comparison for g in analysis.guardrails), *analysis.others]
+    rows = [
+        (
+            one.metric,
+            one.variant,
+            one.users,
+            one.control.mean,
+            one.treatment.mean,
+            shown(one),
+            one.p,
+        )
+        for one in everything
+    ]
+    columns = ("metric", "variant", "users", "control", "treatment", "difference", "p")
+    print_table(f"{analysis.users:,} users", columns, rows)
+    print_table(
+        f"By segment: {analysis.experiment.plan.primary}",
+        ("segment", "variant", "users", "difference", "p, adjusted", "declared"),
+        [
+            (
+                *(f"{one.axis}:{one.segment}", one.variant, one.users),
+                *(f"{one.relative.mean:+.1%}", one.adjusted_p, "yes" if one.declared else ""),
+            )
+            for one in analysis.segments
+        ],
+    )
+
+
+def _print_verdict(verdict: dict[str, Any]) -> None:
+    about = f": {verdict['variant']}" if verdict["variant"] else ""
+    segments = f", for {', '.join(verdict['segments'])}" if verdict["segments"] else ""
+    lines: Sequence[str] = [*verdict["reasons"], *(f"note: {w}" for w in verdict["warnings"])]
+    if verdict["further_users"] is not None:
+        days = verdict["further_days"]
+        long = "" if days is None else f", about {days:.0f} days"
+        lines = [*lines, f"{verdict['further_users']:,} more users are to come{long}"]
+    print_table(f"{verdict['answer'].upper()}{about}{segments}", ("why",), [(x,) for x in lines])
+
+
+def _told(kept: KeptExperiment) -> dict[str, Any]:
+    times = ("created_at", "started_at", "stopped_at")
+    return {
+        "name": kept.name,
+        "status": kept.status,
+        "coverage": kept.coverage,
+        **{name: _when(getattr(kept, name)) or None for name in times},
+        **definition_document(opened(kept)),
+    }
+
+
+def _when(time_: int | None) -> str:
+    return "" if time_ is None else format_time(time_)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,127 @@
+"""An analysis as one JSON document: every number that a report or a program needs."""
+
+from typing import Any
+
+from recsys.drawing.documents import plain
+from recsys.experiments.analysis import Analysis, Comparison, Guarded, Ratio, SegmentEffect
+from recsys.experiments.definition import Experiment
+from recsys.experiments.reading import Read
+from recsys.experiments.verdict import Verdict
+from recsys.statistics import Estimate, Heterogeneity, Interval
+
+
+def document(read: Read) -> dict[str, Any]:
+    """Return all that a look shows; what is not known is null."""
+    analysis = read.analysis
+    said: dict[str, Any] = plain(
+        {
+            "experiment": analysis.experiment.plan.name,
+            "digest": analysis.experiment.digest,
+            "first_list": read.first,
+            "until": read.until,
+            "verdict": verdict_document(read.verdict),
+            "users": analysis.users,
+            "planned_users": analysis.experiment.plan.planned_users,
+            "contaminated_users": analysis.contaminated,
+            "foreign_lists": analysis.foreign,
+            "decides": analysis.look.decides,
+            "sample_ratios": [_ratio(one) for one in analysis.ratios],
+            "primary": [_comparison(one) for one in analysis.primary],
+            "guardrails": [_guarded(one) for one in analysis.guardrails],
+            "other_metrics": [_comparison(one) for one in analysis.others],
+            "segments": [_segment(one) for one in analysis.segments],
+            "heterogeneity": _spreads(analysis),
+            "better_in": [
+                {
+                    "variant": one.variant,
+                    "segments": [f"{s.axis}:{s.segment}" for s in one.segments],
+                    "all_others": None if one.rest is None else _comparison(one.rest),
+                }
+                for one in analysis.gainers
+            ],
+        }
+    )
+    return said
+
+
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict."""
+    return {
+        "answer": verdict.answer,
+        "variant": verdict.variant,
+        "segments": list(verdict.segments),
+        "reasons": list(verdict.reasons),
+        "warnings": list(verdict.warnings),
+        "further_users": verdict.further_users,
+        "further_days": verdict.further_days,
+    }
+
+
+def definition_document(experiment: Experiment) -> dict[str, Any]:
+    """Return what was written down."""
+    return {
+        "plan": experiment.plan.model_dump(mode="json"),
+        "arms": [arm._asdict() for arm in experiment.arms],
+        "digest": experiment.digest,
+    }
+
+
+def _ratio(one: Ratio) -> dict[str, Any]:
+    return {"of": one.of, "users": list(one.counts), "p": one.p, "p_any_time": one.p_any_time}
+
+
+def _comparison(one: Comparison) -> dict[str, Any]:
+    return {
+        "metric": one.metric,
+        "variant": one.variant,
+        "control": _estimate(one.control),
+        "treatment": _estimate(one.treatment),
+        "difference": _interval(one.difference),
+        "relative": _interval(one.relative),
+        "p": one.p,
+        "adjusted_p": one.adjusted_p,
+        "adjusted_by": list(one.adjusted_by),
+        "noise_left": one.noise,
+        "users": one.users,
+    }
+
+
+def _guarded(one: Guarded) -> dict[str, Any]:
+    told = {"margin": one.margin, "p": one.p, "holds": one.holds}
+    return {**told, "comparison": _comparison(one.comparison)}
+
+
+def _segment(one: SegmentEffect) -> dict[str, Any]:
+    return {
+        "axis": one.axis,
+        "segment": one.segment,
+        "variant": one.variant,
+        "declared": one.declared,
+        "users": one.users,
+        "difference": _interval(one.difference),
+        "relative": _interval(one.relative),
+        "p": one.p,
+        "adjusted_p": one.adjusted_p,
+        "shrunken": _interval(one.shrunken),
+        "false_sign_rate": one.false_sign_rate,
+        "s_value": one.s_value,
+    }
+
+
+def _spreads(analysis: Analysis) -> list[dict[str, Any]]:
+    return [
+        {"axis": axis, "variant": variant, **_spread(spread)}
+        for (axis, variant), spread in analysis.spreads.items()
+    ]
+
+
+def _spread(spread: Heterogeneity) -> dict[str, Any]:
+    return {"q": spread.q, "p": spread.p, "i2": spread.i2}
+
+
+def _estimate(one: Estimate) -> dict[str, Any]:
+    return {"mean": one.mean, "error": one.error, "users": one.n}
+
+
+def _interval(one: Interval) -> dict[str, Any]:
+    return {"mean": one.mean, "low": one.low, "high": one.high}

@@ -1,0 +1,147 @@
+"""From the state to an analysis: the lists of an experiment, and what its users did."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recsys.errors import DataError
+from recsys.events.schema import MICROSECONDS_PER_DAY, TIME, USER_ID
+from recsys.experiments.analysis import Analysis, analyse
+from recsys.experiments.definition import Experiment, Plan
+from recsys.experiments.enrolment import Weights
+from recsys.experiments.metrics import MetricConfig
+from recsys.experiments.outcomes import UNIT_ID, measure_outcomes
+from recsys.experiments.running import check_metrics, opened
+from recsys.experiments.verdict import Verdict, decide
+from recsys.state import Exposure, StateStore
+
+SESSION_ID = "session_id"
+
+
+@dataclass(frozen=True)
+class Read:
+    """An experiment, read and judged.
+
+    Attributes
+    ----------
+    analysis, verdict
+        What it shows, and what that comes to.
+    first, until
+        The time of its first list, and when it was looked at, microseconds.
+    """
+
+    analysis: Analysis
+    verdict: Verdict
+    first: int
+    until: int
+
+
+def read(
+    state: StateStore,
+    name: str,
+    metrics: Mapping[str, MetricConfig],
+    *,
+    until: int | None = None,
+) -> Read:
+    """Look at an experiment as the state has it.
+
+    Parameters
+    ----------
+    state
+        Where its lists and events are.
+    name
+        Which.
+    metrics
+        Every metric there is; those the plan names decide, the others are shown.
+    until
+        Microseconds; nothing at or after it counts. Default: its end, or just after the newest
+        list and event.
+
+    Raises
+    ------
+    NotFoundError
+        When there is no such experiment.
+    ConfigError
+        When it names a metric that is not there.
+    DataError
+        When nobody has been served a list of it.
+    """
+    kept = state.experiments.of(name)
+    experiment = opened(kept)
+    check_metrics(experiment.plan, metrics)
+    lists, segments = lists_of(state, experiment)
+    if not lists.num_rows:
+        raise DataError(f"nobody has been served a list of the experiment {name!r} yet")
+    first, newest = (pc.min_max(lists[TIME]).as_py()[key] for key in ("min", "max"))
+    end = max(newest, state.newest_time() or newest) + 1
+    end = min(end, kept.stopped_at or end) if until is None else until
+    events = events_of(state, experiment, lists)
+    outcomes = measure_outcomes(lists, events, experiment, metrics, until=end)
+    stopped = kept.stopped_at is not None
+    analysis = analyse(experiment, outcomes, metrics, segments, stopped=stopped)
+    days = max((end - first) / MICROSECONDS_PER_DAY, 1 / 24)
+    verdict = decide(analysis, users_per_day=analysis.users / days)
+    return Read(analysis, verdict, first, end)
+
+
+def lists_of(state: StateStore, experiment: Experiment) -> tuple[pa.Table, pd.DataFrame]:
+    """Read the lists of an experiment, and the segments of each unit at her first one.
+
+    Returns
+    -------
+    tuple of pyarrow.Table, pandas.DataFrame
+        See `measure_outcomes` and `analyse`.
+    """
+    plan, parts = experiment.plan, []
+    first: dict[str, tuple[int, Weights]] = {}
+    for part in state.exposures.of_experiment(plan.name):
+        rows = [(unit, one) for one in part if (unit := _unit_of(one, plan)) is not None]
+        parts.append(_table(rows))
+        for unit, one in rows:
+            if unit not in first or one.time < first[unit][0]:
+                first[unit] = (one.time, one.segments)
+    known = {unit: _strongest(weights) for unit, (_, weights) in first.items()}
+    segments = pd.DataFrame.from_dict(known, orient="index", dtype=object)
+    segments.index.name = UNIT_ID
+    return pa.concat_tables(parts) if parts else _table([]), segments
+
+
+def events_of(state: StateStore, experiment: Experiment, lists: pa.Table) -> pa.Table:
+    """Read the events of those who were served lists of an experiment."""
+    column = USER_ID if experiment.plan.unit == "user" else SESSION_ID
+    units = pc.unique(lists[UNIT_ID])
+    parts = [
+        part.filter(pc.is_in(part[column].cast(pa.string()), value_set=units))
+        for part in state.event_tables()
+    ]
+    found = pa.concat_tables(parts, promote_options="permissive")
+    names = [UNIT_ID if name == column else name for name in found.column_names]
+    return found.rename_columns(names)
+
+
+def _unit_of(one: Exposure, plan: Plan) -> str | None:
+    return one.user_id if plan.unit == "user" else one.session_id
+
+
+def _table(rows: list[tuple[str, Exposure]]) -> pa.Table:
+    return pa.table(
+        {
+            UNIT_ID: pa.array([unit for unit, _ in rows], pa.string()),
+            "recommendation_id": pa.array([one.recommendation_id for _, one in rows], pa.string()),
+            TIME: pa.array([one.time for _, one in rows], pa.int64()),
+            "digest": pa.array([one.digest for _, one in rows], pa.string()),
+            "differs": pa.array([one.differs for _, one in rows], pa.bool_()),
+        }
+    )
+
+
+def _strongest(weights: Weights) -> dict[str, str]:
+    """Return the segment of each axis that a user is in most."""
+    return {
+        axis: max(sorted(of_axis), key=lambda name: of_axis[name])
+        for axis, of_axis in weights.items()
+        if of_axis
+    }

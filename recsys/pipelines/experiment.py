@@ -1,0 +1,108 @@
+"""Experiments of a shop: written down against its variants and segments, looked at, kept."""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from recsys.bundle import BundleStore
+from recsys.config import RecsysConfig
+from recsys.errors import ConfigError, nearest
+from recsys.experiments import Plan
+from recsys.experiments.document import document
+from recsys.experiments.reading import Read, read
+from recsys.experiments.running import write_down
+from recsys.ranking.published import open_bundle
+from recsys.state import KeptExperiment, StateStore
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan from a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        When it cannot be read, or says what cannot be meant: every key, and what is wrong with it.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"the plan {str(path)!r} cannot be read: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    try:
+        return Plan.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(_explained(problem) for problem in error.errors())
+        raise ConfigError(f"{path}: {problems}") from error
+
+
+def _explained(problem: Mapping[str, Any]) -> str:
+    place = ".".join(str(step) for step in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{place!r} is no key{nearest(place, Plan.model_fields)}"
+    if problem["type"] == "missing":
+        return f"{place!r} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{place} = {problem['input']!r}: {message}" if place else message
+
+
+def create(config: RecsysConfig, plan: Plan, *, now: int) -> KeptExperiment:
+    """Write an experiment down.
+
+    Parameters
+    ----------
+    config
+        Its variants, and the active model's segments, are what a plan may name.
+    plan
+        What a person wrote.
+    now
+        Microseconds.
+
+    Raises
+    ------
+    ConfigError
+        When it names what is not there, or there is one of that name.
+    StoreError
+        When no model is active.
+    """
+    model = open_bundle(BundleStore(config.store.path).load()).ranker.model
+    with opened_state(config) as state:
+        return write_down(
+            state,
+            plan,
+            {name: variant.digest for name, variant in config.every_variant().items()},
+            {axis.name: axis.segments for axis in model.axes},
+            config.experiments.every_metric(),
+            now=now,
+        )
+
+
+def analyse(config: RecsysConfig, name: str, *, until: int | None = None) -> Read:
+    """Look at an experiment; what a stopped one comes to is kept.
+
+    Raises
+    ------
+    NotFoundError, ConfigError, DataError
+        See `recsys.experiments.reading.read`.
+    """
+    with opened_state(config) as state:
+        found = read(state, name, config.experiments.every_metric(), until=until)
+        if state.experiments.of(name).stopped_at is not None:
+            state.experiments.conclude(name, json.dumps(document(found), ensure_ascii=False))
+    return found
+
+
+@contextmanager
+def opened_state(config: RecsysConfig) -> Iterator[StateStore]:
+    """Open the state, brought up to date, and close it again."""
+    state = StateStore(config.state.url)
+    try:
+        state.create()
+        yield state
+    finally:
+        state.close()
