@@ -99,12 +99,15 @@ def analyze(
     until: Annotated[
         str | None, typer.Option(help="Use nothing at or after this time, ISO 8601.")
     ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="A folder for report.html and report.json.")
+    ] = None,
     config_path: ConfigPath = DEFAULT_CONFIG,
     format: OutputFormat = Format.TEXT,
 ) -> None:
     """Say what it shows now, by the design that was written down."""
     end = None if until is None else parse_time(until, what="--until")
-    found = pipeline.analyse(read_config(config_path), name, until=end)
+    found = pipeline.analyse(read_config(config_path), name, until=end, folder=output)
     if format is Format.JSON:
         print_json(document(found))
         return

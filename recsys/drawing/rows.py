@@ -5,8 +5,19 @@ from dataclasses import dataclass
 
 import altair as alt
 
-from recsys.drawing.canvas import NARROW, Row, across_at, domain_of, down_at, text_layers
-from recsys.drawing.looks import MUTED
+from recsys.drawing.canvas import (
+    NARROW,
+    Row,
+    across_at,
+    as_is,
+    domain_of,
+    down_at,
+    having,
+    layer_of,
+    point_layer,
+    text_layers,
+)
+from recsys.drawing.looks import MUTED, PAPER
 
 ROW = 24
 """Pixels from a row to the next."""
@@ -95,3 +106,59 @@ def side_words(frame: Frame, height: int, words: tuple[str, str]) -> list[alt.Ch
             [{"text": word, "ink": MUTED}], "text", across_at(place), below, align=align
         )
     ]
+
+
+def interval_marks(rows: Sequence[Row], x: Across, y: alt.Y) -> list[alt.Chart]:
+    """Draw estimates: the raw interval thin, that after borrowing strength thick.
+
+    Parameters
+    ----------
+    rows
+        Where they have them: ``mean``, ``low`` and ``high``, ``raw``, ``from`` and ``to``; ``mark``
+        and ``fill`` are their colours, ``shape`` their symbol.
+    x, y
+        The scales.
+    """
+    drawn, ink = having(rows, "mean"), as_is("mark", alt.Stroke)
+    return [
+        layer_of(having(drawn, "low"))
+        .mark_rule(strokeWidth=1)
+        .encode(x("low"), alt.X2("high"), y, stroke=ink),
+        layer_of(having(drawn, "from"))
+        .mark_rule(strokeWidth=5, opacity=0.35)
+        .encode(x("from"), alt.X2("to"), y, stroke=ink),
+        layer_of(having(drawn, "raw"))
+        .mark_tick(thickness=1.5, height=11)
+        .encode(x("raw"), y, color=as_is("mark", alt.Color)),
+        point_layer(drawn, x("mean"), y, ink="mark"),
+    ]
+
+
+def row_texts(rows: Sequence[Row], frame: Frame, y: alt.Y) -> list[alt.Chart]:
+    """Write what stands beside the marks.
+
+    Parameters
+    ----------
+    rows
+        ``label`` at the left, ``gain`` and ``users`` at the right; ``few`` in place of a mark.
+    frame
+        The columns of the plot.
+    y
+        The vertical scale.
+    """
+    few = [row | {"few": "too few users"} if frame.narrow else row for row in having(rows, "few")]
+    middle = across_at(sum(frame.ends) / 2)
+    # The lines of the scale run behind these words: a rim of paper keeps them readable.
+    rim = layer_of(few).mark_text(align="center", stroke=PAPER, strokeWidth=6)
+    texts = [
+        *text_layers(rows, "label", across_at(0), y, limit=frame.labels - 12),
+        rim.encode(x=middle, y=y, text=alt.Text("few:N")),
+        *text_layers(few, "few", middle, y, align="center"),
+        *text_layers(having(rows, "gain"), "gain", across_at(frame.width), y, align="right"),
+    ]
+    if frame.narrow:
+        return texts
+    users = text_layers(
+        having(rows, "users"), "users", across_at(frame.width - 90), y, align="right"
+    )
+    return [*texts, *users]

@@ -243,7 +243,8 @@ def analyse(
     outcomes
         See `measure_outcomes`.
     metrics
-        What was measured: the primary metric, guardrails and others.
+        What was measured: the primary metric, guardrails and others; a guardrail that was not has
+        no say.
     segments
         Each user's segment on every axis, as of her first list, by ``unit_id``; text, a column for
         each axis; nothing where an axis knows nothing of her.
@@ -396,7 +397,7 @@ def _guarded(
     return [
         _guard(one, guardrail.margin, metrics[guardrail.metric], look, plan.alpha)
         for guardrail in plan.guardrails
-        for one in compared[guardrail.metric]
+        for one in compared.get(guardrail.metric, ())
     ]
 
 

@@ -17,6 +17,7 @@ def document(read: Read) -> dict[str, Any]:
         {
             "experiment": analysis.experiment.plan.name,
             "digest": analysis.experiment.digest,
+            "plan": analysis.experiment.plan.model_dump(mode="json"),
             "first_list": read.first,
             "until": read.until,
             "verdict": verdict_document(read.verdict),
@@ -38,6 +39,10 @@ def document(read: Read) -> dict[str, Any]:
                     "all_others": None if one.rest is None else _comparison(one.rest),
                 }
                 for one in analysis.gainers
+            ],
+            "course": [
+                {"day": point.day, "variant": point.variant, **_interval(point.relative)}
+                for point in read.course
             ],
         }
     )

@@ -1,8 +1,11 @@
 """From the state to an analysis: the lists of an experiment, and what its users did."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +20,7 @@ from recsys.experiments.outcomes import UNIT_ID, measure_outcomes
 from recsys.experiments.running import check_metrics, opened
 from recsys.experiments.verdict import Verdict, decide
 from recsys.state import Exposure, StateStore
+from recsys.statistics import Interval
 
 SESSION_ID = "session_id"
 
@@ -31,12 +35,23 @@ class Read:
         What it shows, and what that comes to.
     first, until
         The time of its first list, and when it was looked at, microseconds.
+    course
+        The primary difference as it was known by the end of earlier days, and now.
     """
 
     analysis: Analysis
     verdict: Verdict
     first: int
     until: int
+    course: tuple["Point", ...]
+
+
+class Point(NamedTuple):
+    """What was known of a treatment by the end of a day, counted from 1."""
+
+    day: int
+    variant: str
+    relative: Interval
 
 
 def read(
@@ -45,6 +60,7 @@ def read(
     metrics: Mapping[str, MetricConfig],
     *,
     until: int | None = None,
+    days: int = 0,
 ) -> Read:
     """Look at an experiment as the state has it.
 
@@ -59,6 +75,8 @@ def read(
     until
         Microseconds; nothing at or after it counts. Default: its end, or just after the newest
         list and event.
+    days
+        At most so many days of its course are worked out, the last one included.
 
     Raises
     ------
@@ -82,9 +100,26 @@ def read(
     outcomes = measure_outcomes(lists, events, experiment, metrics, until=end)
     stopped = kept.stopped_at is not None
     analysis = analyse(experiment, outcomes, metrics, segments, stopped=stopped)
-    days = max((end - first) / MICROSECONDS_PER_DAY, 1 / 24)
-    verdict = decide(analysis, users_per_day=analysis.users / days)
-    return Read(analysis, verdict, first, end)
+    lasted = max((end - first) / MICROSECONDS_PER_DAY, 1 / 24)
+    verdict = decide(analysis, users_per_day=analysis.users / lasted)
+    primary = {experiment.plan.primary: metrics[experiment.plan.primary]}
+    strata = segments[[axis for axis in segments if axis == experiment.plan.strata]]
+
+    def known_by(day: int) -> Analysis:
+        known = min(first + day * MICROSECONDS_PER_DAY, end)
+        earlier = measure_outcomes(lists, events, experiment, primary, until=known)
+        return analyse(experiment, earlier, primary, strata, stopped=stopped)
+
+    course = _course(known_by, math.ceil(lasted), days)
+    return Read(analysis, verdict, first, end, course)
+
+
+def _course(known_by: Callable[[int], Analysis], lasted: int, days: int) -> tuple[Point, ...]:
+    """Look back at some of the days, evenly apart, and at the last."""
+    chosen = np.unique(np.linspace(1, lasted, min(days, lasted)).round().astype(int)).tolist()
+    return tuple(
+        Point(day, one.variant, one.relative) for day in chosen for one in known_by(day).primary
+    )
 
 
 def lists_of(state: StateStore, experiment: Experiment) -> tuple[pa.Table, pd.DataFrame]:

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from recsys.bundle import BundleStore
 from recsys.config import RecsysConfig
-from recsys.errors import ConfigError, nearest
+from recsys.errors import ConfigError, DataError, nearest
 from recsys.experiments import Plan
 from recsys.experiments.document import document
 from recsys.experiments.reading import Read, read
+from recsys.experiments.report import write
 from recsys.experiments.running import write_down
 from recsys.ranking.published import open_bundle
 from recsys.state import KeptExperiment, StateStore
@@ -82,19 +83,49 @@ def create(config: RecsysConfig, plan: Plan, *, now: int) -> KeptExperiment:
         )
 
 
-def analyse(config: RecsysConfig, name: str, *, until: int | None = None) -> Read:
+DAYS = 14
+"""Of the course of an experiment, in its report."""
+
+
+def analyse(
+    config: RecsysConfig, name: str, *, until: int | None = None, folder: Path | None = None
+) -> Read:
     """Look at an experiment; what a stopped one comes to is kept.
+
+    Parameters
+    ----------
+    config
+        Its state and metrics.
+    name
+        Which experiment.
+    until
+        Microseconds; nothing at or after it counts.
+    folder
+        Where ``report.html`` and ``report.json`` go, if anywhere.
 
     Raises
     ------
     NotFoundError, ConfigError, DataError
-        See `recsys.experiments.reading.read`.
+        See `recsys.experiments.reading.read`; or the report cannot be written, or not be drawn.
     """
     with opened_state(config) as state:
-        found = read(state, name, config.experiments.every_metric(), until=until)
+        metrics = config.experiments.every_metric()
+        found = read(state, name, metrics, until=until, days=DAYS if folder else 0)
         if state.experiments.of(name).stopped_at is not None:
             state.experiments.conclude(name, json.dumps(document(found), ensure_ascii=False))
+    if folder is not None:
+        _write(document(found), folder)
     return found
+
+
+def _write(said: Mapping[str, Any], folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(said, indent=1, ensure_ascii=False) + "\n"
+        (folder / "report.json").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"--output {folder} cannot be written: {error}") from error
+    write(said, folder / "report.html")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """``recsys experiment``: from a plan to what it came to, on the command line."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,11 @@ def test_what_it_shows(ask: Any, created: Path) -> None:
     assert found["sample_ratios"][0]["users"] == [20, 20]
     assert found["primary"][0]["users"] == 40
     assert found["verdict"]["answer"] in ("ship", "do not ship")
-    shown = ask(*words, shop=created)
+    shown = ask(*words, "--output", created / "report", shop=created)
+    assert "segments" in (created / "report" / "report.html").read_text(encoding="utf-8")
+    course = json.loads((created / "report" / "report.json").read_text(encoding="utf-8"))["course"]
+    assert len(course) == 14
+    assert course[-1]["mean"] == pytest.approx(found["primary"][0]["relative"]["mean"])
     assert found["verdict"]["answer"].upper() in shown.out
     assert "conversion" in shown.out
 

@@ -20,7 +20,16 @@ from recsys.drawing.canvas import (
 from recsys.drawing.documents import Document, span
 from recsys.drawing.looks import ACCENT, BAD, FAINT, INK, MUTED, PAPER, Look
 from recsys.drawing.numbers import between, count, number, percent
-from recsys.drawing.rows import ROW, Across, Frame, across, down, frame_of, side_words
+from recsys.drawing.rows import (
+    ROW,
+    Across,
+    across,
+    down,
+    frame_of,
+    interval_marks,
+    row_texts,
+    side_words,
+)
 from recsys.evaluation.report.reading import interval_of
 
 
@@ -146,8 +155,8 @@ def segments_plot(comparison: Document, width: int) -> Plot | None:
     layers = [
         layer_of([{"zero": 0.0}]).mark_rule(stroke=INK, strokeWidth=1).encode(x("zero")),
         *_overall_rule(comparison, x),
-        *_segment_marks(rows, x, y),
-        *_segment_texts(rows, frame, y),
+        *interval_marks(rows, x, y),
+        *row_texts(rows, frame, y),
         *side_words(frame, ROW * len(rows), ("← worse", "better →")),
     ]
     return sized(layers, width, ROW * len(rows), bottom=62)
@@ -190,38 +199,3 @@ def _overall_rule(comparison: Document, x: Across) -> list[alt.Chart]:
     overall = comparison.get("overall", {})
     found = [{"difference": overall["difference"]}] if "difference" in overall else []
     return [layer_of(found).mark_rule(stroke=MUTED, strokeDash=[2, 4]).encode(x("difference"))]
-
-
-def _segment_marks(rows: Sequence[Row], x: Across, y: alt.Y) -> list[alt.Chart]:
-    drawn, ink = having(rows, "mean"), as_is("mark", alt.Stroke)
-    return [
-        layer_of(having(drawn, "low"))
-        .mark_rule(strokeWidth=1)
-        .encode(x("low"), alt.X2("high"), y, stroke=ink),
-        layer_of(having(drawn, "from"))
-        .mark_rule(strokeWidth=5, opacity=0.35)
-        .encode(x("from"), alt.X2("to"), y, stroke=ink),
-        layer_of(having(drawn, "raw"))
-        .mark_tick(thickness=1.5, height=11)
-        .encode(x("raw"), y, color=as_is("mark", alt.Color)),
-        point_layer(drawn, x("mean"), y, ink="mark"),
-    ]
-
-
-def _segment_texts(rows: Sequence[Row], frame: Frame, y: alt.Y) -> list[alt.Chart]:
-    few = [row | {"few": "too few users"} if frame.narrow else row for row in having(rows, "few")]
-    middle = across_at(sum(frame.ends) / 2)
-    # The lines of the scale run behind these words: a rim of paper keeps them readable.
-    rim = layer_of(few).mark_text(align="center", stroke=PAPER, strokeWidth=6)
-    texts = [
-        *text_layers(rows, "label", across_at(0), y, limit=frame.labels - 12),
-        rim.encode(x=middle, y=y, text=alt.Text("few:N")),
-        *text_layers(few, "few", middle, y, align="center"),
-        *text_layers(having(rows, "gain"), "gain", across_at(frame.width), y, align="right"),
-    ]
-    if frame.narrow:
-        return texts
-    users = text_layers(
-        having(rows, "users"), "users", across_at(frame.width - 90), y, align="right"
-    )
-    return [*texts, *users]

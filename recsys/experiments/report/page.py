@@ -1,0 +1,213 @@
+"""One page that says what an experiment came to, to somebody who has to act on it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recsys.drawing.documents import Document, clean, span
+from recsys.drawing.figures import Figure
+from recsys.drawing.numbers import chance, count, number, percent, percent_between, signed_between
+from recsys.drawing.pages import Fact, Section, fill, require_extra, write_page
+from recsys.drawing.tables import Cell, number_of, pairs, table, text_of
+
+KINDS = {
+    "ship": "good",
+    "ship for these segments only": "mixed",
+    "do not ship": "bad",
+    "invalid": "bad",
+    "keep running": "plain",
+}
+MARKS = {
+    "ship": "▲",
+    "ship for these segments only": "◆",
+    "do not ship": "▼",
+    "invalid": "✕",
+    "keep running": "…",
+}
+MEANING = {
+    "ship": "Give {variant} to everybody.",
+    "ship for these segments only": "Give {variant} to these customers: {segments}.",
+    "do not ship": "Keep {control}.",
+    "invalid": "These numbers say nothing: find out what went wrong, and begin again.",
+    "keep running": "It is too early to say.",
+}
+"""What a verdict asks its reader to do."""
+
+
+def write(document: Mapping[str, Any], path: Path) -> None:
+    """Write the report of an experiment to a file.
+
+    Parameters
+    ----------
+    document
+        As for `render`.
+    path
+        The HTML file; one that exists is replaced.
+
+    Raises
+    ------
+    ConfigError
+        The extra ``recsys[report]`` is not installed.
+    DataError
+        The file cannot be written.
+    """
+    write_page(render(document), path)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """Return the report as one HTML page, without scripts or outside parts.
+
+    Parameters
+    ----------
+    document
+        What `recsys.experiments.document.document` returns.
+
+    Raises
+    ------
+    ConfigError
+        The extra ``recsys[report]`` is not installed.
+    """
+    require_extra()
+    # Drawing loads altair, which not everybody installs.
+    from recsys.experiments.report.figures import figures
+
+    cleaned: Document = clean(document)
+    drawn: list[Figure] = figures(cleaned)
+    return fill(
+        "recsys.experiments.report",
+        document={**cleaned, "title": f"Experiment {cleaned['experiment']}"},
+        headline=headline(cleaned),
+        facts=facts(cleaned),
+        figures=drawn,
+        sections=sections(cleaned),
+    )
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The verdict as it stands on top.
+
+    Attributes
+    ----------
+    kind
+        good, bad, mixed or plain: how it is coloured.
+    mark, word, sentence
+        A sign, the verdict, and what to do.
+    reasons
+        Why.
+    """
+
+    kind: str
+    mark: str
+    word: str
+    sentence: str
+    reasons: list[str]
+
+
+def headline(document: Document) -> Headline:
+    """Return the verdict, and what it asks for."""
+    verdict, answer = document["verdict"], document["verdict"]["answer"]
+    said = MEANING[answer].format(
+        variant=verdict.get("variant", ""),
+        control=document["plan"]["control"],
+        segments=", ".join(verdict.get("segments", [])),
+    )
+    users, days = verdict.get("further_users"), verdict.get("further_days")
+    if answer == "keep running" and users is not None:
+        long = "" if days is None else f", about {count(math.ceil(days))} days at the pace so far"
+        said += f" {count(users)} more customers are to come{long}."
+    return Headline(KINDS[answer], MARKS[answer], answer, said, verdict.get("reasons", []))
+
+
+def facts(document: Document) -> list[Fact]:
+    """Return the figures beside the verdict."""
+    found = [
+        Fact(
+            f"{one['metric']}, {one['variant']}",
+            percent(one.get("relative", {}).get("mean")),
+            percent_between(span(one.get("relative", {}))),
+        )
+        for one in document.get("primary", [])
+    ]
+    planned = document.get("planned_users")
+    note = "" if planned is None else f"of {count(planned)} planned"
+    shares = document.get("sample_ratios", [{}])[0]
+    return [
+        *found,
+        Fact("customers", count(document.get("users")), note),
+        Fact("came as allocated", f"p = {chance(shares.get('p'))}"),
+    ]
+
+
+def sections(document: Document) -> list[Section]:
+    """Return the tables below the plots."""
+    compared = [
+        *document.get("primary", []),
+        *(guard["comparison"] for guard in document.get("guardrails", [])),
+        *document.get("other_metrics", []),
+    ]
+    plan = {key: value for key, value in document["plan"].items() if value not in ([], {}, None)}
+    built = (
+        Section("metrics", "Metrics", table("Every metric", compared, METRIC_COLUMNS, words=2)),
+        Section(
+            "guardrails",
+            "Guardrails",
+            table("What must not get worse", document.get("guardrails", []), GUARDRAIL_COLUMNS),
+        ),
+        Section(
+            "segments",
+            "Segments",
+            table("Every segment", document.get("segments", []), SEGMENT_COLUMNS, words=4),
+        ),
+        Section(
+            "shares",
+            "Did customers come as allocated?",
+            table("Customers of each variant", document.get("sample_ratios", []), RATIO_COLUMNS),
+        ),
+        Section("plan", "What was written down", pairs("The plan", plan)),
+    )
+    return [section for section in built if section.tables]
+
+
+def _inner(outer: str, form: Any, key: str = "mean") -> Cell:
+    return lambda row: form(row.get(outer, {}).get(key))
+
+
+METRIC_COLUMNS: dict[str, Cell] = {
+    "metric": text_of("metric"),
+    "variant": text_of("variant"),
+    "customers": number_of(count, "users"),
+    "control": _inner("control", number),
+    "treatment": _inner("treatment", number),
+    "difference": lambda row: signed_between(span(row.get("difference", {}))),
+    "relative": _inner("relative", percent),
+    "its interval": lambda row: percent_between(span(row.get("relative", {}))),
+    "p": number_of(chance, "p"),
+    "noise left": number_of(percent, "noise_left"),
+}
+GUARDRAIL_COLUMNS: dict[str, Cell] = {
+    "metric": lambda row: row["comparison"]["metric"],
+    "variant": lambda row: row["comparison"]["variant"],
+    "may lose": number_of(percent, "margin"),
+    "difference": lambda row: percent_between(span(row["comparison"].get("relative", {}))),
+    "holds": lambda row: {True: "yes", False: "no", None: "not shown"}[row.get("holds")],
+}
+SEGMENT_COLUMNS: dict[str, Cell] = {
+    "axis": text_of("axis"),
+    "segment": text_of("segment"),
+    "variant": text_of("variant"),
+    "declared": lambda row: "yes" if row.get("declared") else "",
+    "customers": number_of(count, "users"),
+    "relative": _inner("relative", percent),
+    "its interval": lambda row: percent_between(span(row.get("relative", {}))),
+    "p, adjusted": number_of(chance, "adjusted_p"),
+    "sign is wrong": number_of(chance, "false_sign_rate"),
+}
+RATIO_COLUMNS: dict[str, Cell] = {
+    "of": text_of("of"),
+    "customers": lambda row: " : ".join(count(n) for n in row.get("users", [])),
+    "p": number_of(chance, "p"),
+    "p, at any time": number_of(chance, "p_any_time"),
+}
