@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,36 @@ def create(
         print_json(_told(kept))
         return
     say(f"written down: {kept.name} ({kept.digest[:12]}); let it run: recsys experiment start")
+
+
+@app.command()
+def design(
+    file: PlanFile, config_path: ConfigPath = DEFAULT_CONFIG, format: OutputFormat = Format.TEXT
+) -> None:
+    """Say how many users a plan takes, and how many days that is at the shop's own traffic."""
+    plan = pipeline.read_plan(file)
+    found = pipeline.design(read_config(config_path), plan)
+    if format is Format.JSON:
+        print_json(asdict(found))
+        return
+    rows = [
+        (
+            *(one.of, f"{one.share:.0%}", one.baseline.mean, one.baseline.sd),
+            *(f"{one.baseline.noise:.0%}", one.users or "", one.days or ""),
+        )
+        for one in found.needed
+    ]
+    columns = ("of", "share", plan.primary, "sd", "noise left", "users needed", "days")
+    effect = "no effect is planned for" if plan.effect is None else f"{plan.effect:+.1%}"
+    print_table(f"To see {effect} in {plan.power:.0%} of experiments", columns, rows)
+    print_table(
+        "What can be seen",
+        ("days", "least relative effect"),
+        [(days, f"{effect:.1%}") for days, effect in found.seen.items()],
+    )
+    everybody = found.needed[0].users
+    if everybody is not None:
+        say(f"for all users, write into the plan: planned_users = {everybody}")
 
 
 @app.command("list")

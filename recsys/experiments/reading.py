@@ -14,6 +14,7 @@ from recsys.errors import DataError
 from recsys.events.schema import MICROSECONDS_PER_DAY, TIME, USER_ID
 from recsys.experiments.analysis import Analysis, analyse
 from recsys.experiments.definition import Experiment, Plan
+from recsys.experiments.design import Design, design
 from recsys.experiments.enrolment import Weights
 from recsys.experiments.metrics import MetricConfig
 from recsys.experiments.outcomes import UNIT_ID, measure_outcomes
@@ -122,6 +123,33 @@ def _course(known_by: Callable[[int], Analysis], lasted: int, days: int) -> tupl
     )
 
 
+def plan_for(state: StateStore, plan: Plan, metrics: Mapping[str, MetricConfig]) -> Design:
+    """Work out what a plan takes at a shop's own traffic.
+
+    Parameters
+    ----------
+    state
+        Where its events and memberships are.
+    plan
+        What a person wrote.
+    metrics
+        Every metric there is.
+
+    Raises
+    ------
+    ConfigError
+        When it names a metric that is not there.
+    DataError
+        See `recsys.experiments.design.design`.
+    """
+    check_metrics(plan, metrics)
+    parts = [_by_unit(part, plan) for part in state.event_tables()]
+    events = pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
+    units = pc.unique(events[UNIT_ID]).to_pylist() if parts else []
+    known = state.profiles.of(units) if plan.unit == "user" else {}
+    return design(plan, events, metrics[plan.primary], _table_of_segments(known))
+
+
 def lists_of(state: StateStore, experiment: Experiment) -> tuple[pa.Table, pd.DataFrame]:
     """Read the lists of an experiment, and the segments of each unit at her first one.
 
@@ -138,23 +166,34 @@ def lists_of(state: StateStore, experiment: Experiment) -> tuple[pa.Table, pd.Da
         for unit, one in rows:
             if unit not in first or one.time < first[unit][0]:
                 first[unit] = (one.time, one.segments)
-    known = {unit: _strongest(weights) for unit, (_, weights) in first.items()}
-    segments = pd.DataFrame.from_dict(known, orient="index", dtype=object)
-    segments.index.name = UNIT_ID
+    segments = _table_of_segments({unit: weights for unit, (_, weights) in first.items()})
     return pa.concat_tables(parts) if parts else _table([]), segments
 
 
 def events_of(state: StateStore, experiment: Experiment, lists: pa.Table) -> pa.Table:
     """Read the events of those who were served lists of an experiment."""
-    column = USER_ID if experiment.plan.unit == "user" else SESSION_ID
     units = pc.unique(lists[UNIT_ID])
     parts = [
-        part.filter(pc.is_in(part[column].cast(pa.string()), value_set=units))
-        for part in state.event_tables()
+        named.filter(pc.is_in(named[UNIT_ID], value_set=units))
+        for named in (_by_unit(part, experiment.plan) for part in state.event_tables())
     ]
-    found = pa.concat_tables(parts, promote_options="permissive")
-    names = [UNIT_ID if name == column else name for name in found.column_names]
-    return found.rename_columns(names)
+    return pa.concat_tables(parts, promote_options="permissive")
+
+
+def _by_unit(events: pa.Table, plan: Plan) -> pa.Table:
+    """Name what the plan assigns ``unit_id``; events of no unit are left out."""
+    column = USER_ID if plan.unit == "user" else SESSION_ID
+    units = events[column].cast(pa.string())
+    others = events.drop_columns([column]).append_column(UNIT_ID, units)
+    return others.filter(pc.is_valid(units))
+
+
+def _table_of_segments(weights: Mapping[str, Weights]) -> pd.DataFrame:
+    """Return the strongest segment of each axis, a row for each unit."""
+    known = {unit: _strongest(of_unit) for unit, of_unit in weights.items()}
+    segments = pd.DataFrame.from_dict(known, orient="index", dtype=object)
+    segments.index.name = UNIT_ID
+    return segments
 
 
 def _unit_of(one: Exposure, plan: Plan) -> str | None:

@@ -13,8 +13,9 @@ from recsys.bundle import BundleStore
 from recsys.config import RecsysConfig
 from recsys.errors import ConfigError, DataError, nearest
 from recsys.experiments import Plan
+from recsys.experiments.design import Design
 from recsys.experiments.document import document
-from recsys.experiments.reading import Read, read
+from recsys.experiments.reading import Read, plan_for, read
 from recsys.experiments.report import write
 from recsys.experiments.running import write_down
 from recsys.ranking.published import open_bundle
@@ -81,6 +82,18 @@ def create(config: RecsysConfig, plan: Plan, *, now: int) -> KeptExperiment:
             config.experiments.every_metric(),
             now=now,
         )
+
+
+def design(config: RecsysConfig, plan: Plan) -> Design:
+    """Work out how many users a plan takes, and how long that is.
+
+    Raises
+    ------
+    ConfigError, DataError
+        See `recsys.experiments.reading.plan_for`.
+    """
+    with opened_state(config) as state:
+        return plan_for(state, plan, config.experiments.every_metric())
 
 
 DAYS = 14

@@ -142,3 +142,17 @@ def test_a_plan_that_cannot_be_meant(
     answer = ask("experiment", "create", plan, shop=shop)
     assert answer.code == 2
     assert message in answer.err
+
+
+def test_what_a_plan_takes(ask: Any, shop: Path, plan: Path) -> None:
+    with plan.open("a", encoding="utf-8") as text:
+        text.write("effect = 0.1\n")
+    found = ask("experiment", "design", plan, "--format", "json", shop=shop).json
+    everybody, *segments = found["needed"]
+    assert everybody["of"] == "all"
+    assert everybody["users"] > 100
+    assert {one["of"].partition(":")[0] for one in segments} == {"age"}
+    assert set(found["seen"]) == {"7", "14", "28"}
+    shown = ask("experiment", "design", plan, shop=shop)
+    assert "users needed" in shown.out
+    assert f"planned_users = {everybody['users']}" in shown.err
