@@ -27,6 +27,7 @@ from recsys.experiments.looks import Look, look_at
 from recsys.experiments.metrics import METRICS
 from recsys.experiments.outcomes import Outcomes
 from recsys.experiments.samples import Means, Sample, means
+from recsys.experiments.verdict import decide
 from recsys.statistics import (
     Interval,
     as_relative,
@@ -120,18 +121,27 @@ def crosses(sample: Sample, design: dict[str, Any]) -> bool:
     said = plan(decision=design, planned_users=n)
     times = [(day + 1) / DAYS for day in range(DAYS)]
     if design["kind"] == "group_sequential":
-        times = list(said.decision.looks)  # type: ignore[union-attr]
+        times = [0.25, 0.5, 0.75, 1.0]
     for time in times:
         come = math.ceil(time * n)
-        part = Sample(*(column[:come] for column in sample))
-        if part.is_enough and p_at(said, part) <= ALPHA:
+        part = first_of(sample, come)
+        if part.is_enough and is_outside(said, part):
             return True
     return False
 
 
-def p_at(said: Plan, sample: Sample) -> float:
+def first_of(sample: Sample, n: int) -> Sample:
+    """Return those users of a sample who came first."""
+    return Sample(
+        sample.values[:n], sample.per[:n], sample.before[:n], sample.strata[:n], sample.treated[:n]
+    )
+
+
+def is_outside(said: Plan, sample: Sample) -> bool:
+    """Whether a look's interval leaves out 0: the same as p at most alpha, and quicker."""
     look = look_at(said, len(sample.values), stopped=False)
-    return look.p(means(sample).difference)
+    interval = look.interval(means(sample).difference, ALPHA)
+    return interval.low > 0 or interval.high < 0
 
 
 def coverage(replications: int) -> dict[str, Any]:
@@ -267,8 +277,6 @@ def planted(replications: int) -> dict[str, Any]:
 def verdict_of(
     rng: np.random.Generator, experiment: Experiment, n: int, gain: float, sd: float
 ) -> str:
-    from recsys.experiments.verdict import decide
-
     arm, group = rng.integers(0, 2, n), rng.choice(SEGMENTS, n)
     values = rng.normal(1, sd, n) + gain * arm * (group == "a")
     names = pd.RangeIndex(n)
@@ -302,7 +310,7 @@ def say(what: str, found: object) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description="how often experiments err")
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
     parser.add_argument("--replications", type=int, default=2000)
     given = parser.parse_args()

@@ -102,7 +102,8 @@ class PlannedLook:
             return 1.0
         if z >= self._bound(LEAST_P):
             return LEAST_P
-        log_p = brentq(lambda x: self._bound(math.exp(x)) - z, math.log(LEAST_P), -1e-9)
+        ends = (math.log(LEAST_P), -1e-9)
+        log_p = brentq(lambda x: self._bound(math.exp(x)) - z, *ends, xtol=1e-8)
         return math.exp(log_p)
 
     def interval(self, found: Estimate, alpha: float) -> Interval:

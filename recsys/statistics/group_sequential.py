@@ -7,7 +7,7 @@ carried from look to look by integrals (Armitage, McPherson, Rowe, JRSS A 132, 1
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -19,8 +19,9 @@ from recsys.types import Floats
 Spending = Literal["obrien_fleming", "pocock", "power"]
 SPENDINGS: Final[tuple[Spending, ...]] = ("obrien_fleming", "pocock", "power")
 
-NODES: Final = 256
-"""Of an integral between two bounds: errors far below 1e-9."""
+NODES: Final = (48, 16)
+"""Of an integral between two bounds: so many, and so many more for each step that they are apart.
+Errors stay far below 1e-9."""
 FARTHEST: Final = 12.0
 """Standard deviations beyond which no bound is looked for."""
 
@@ -78,6 +79,13 @@ def bounds(
     >>> [round(z, 2) for z in bounds([0.2, 0.4, 0.6, 0.8, 1.0], "obrien_fleming")]
     [4.88, 3.36, 2.68, 2.29, 2.03]
     """
+    return list(_bounds(tuple(t), spending, alpha, power))
+
+
+@lru_cache(maxsize=256)
+def _bounds(
+    t: tuple[float, ...], spending: Spending, alpha: float, power: float
+) -> tuple[float, ...]:
     check_times(t)
     totals = [spent(spending, time, alpha=alpha, power=power) for time in t]
     found: list[float] = []
@@ -87,7 +95,7 @@ def bounds(
         bound = _bound(walk, step, max(total - before, 0.0), math.sqrt(time))
         found.append(bound / math.sqrt(time))
         walk = walk.on(time, bound, 0.0)
-    return found
+    return tuple(found)
 
 
 def crossing(t: Sequence[float], z: Sequence[float], *, drift: float = 0.0) -> list[float]:
@@ -155,12 +163,17 @@ class _Walk(NamedTuple):
     def on(self, time: float, bound: float, drift: float) -> "_Walk":
         """Go on to a time, and stay within a bound."""
         step, moved = math.sqrt(time - self.time), drift * (time - self.time)
-        nodes, widths = np.polynomial.legendre.leggauss(NODES)
         reach = min(bound, FARTHEST * math.sqrt(time) + abs(drift) * time)
+        nodes, widths = _legendre(NODES[0] + NODES[1] * math.ceil(reach / step))
         points = reach * nodes
         away = (points[:, np.newaxis] - self.points - moved) / step
         density = np.exp(-0.5 * away**2) @ self.weights / (step * math.sqrt(2 * math.pi))
         return _Walk(time, points, np.asarray(density * widths * reach))
+
+
+@lru_cache(maxsize=64)
+def _legendre(n: int) -> tuple[Floats, Floats]:
+    return np.polynomial.legendre.leggauss(n)
 
 
 _START: Final = _Walk(0.0, np.zeros(1), np.ones(1))

@@ -2,7 +2,7 @@
 
     RECSYS_PROTOCOLS=FOLDER python benchmarks/quality/peers/paired.py PROTOCOL OURS PEER ...
 
-The files are what ``protocols.py`` and ``run.py`` write with ``--lists``: ``user_id, item_id, rank``.
+The files are what ``protocols.py`` and ``run.py`` write with ``--lists``.
 Prints one JSON document.
 """
 
