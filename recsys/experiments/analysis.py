@@ -195,6 +195,9 @@ class Analysis:
         Lists of other recipes, left out.
     primary
         One comparison for each treatment.
+    triggered
+        The same among users whose lists would have differed, as far as anybody looked: who would
+        have seen the same lists anyway can show no effect. It decides nothing.
     guardrails
         Of each treatment.
     others
@@ -217,6 +220,7 @@ class Analysis:
     contaminated: int
     foreign: int
     primary: tuple[Comparison, ...]
+    triggered: tuple[Comparison, ...]
     guardrails: tuple[Guarded, ...]
     others: tuple[Comparison, ...]
     segments: tuple[SegmentEffect, ...]
@@ -254,7 +258,7 @@ def analyse(
     known = segments.reindex(outcomes.units.index).fillna(UNKNOWN)
     table = _Table(experiment, outcomes.units, metrics, known)
     look = look_at(experiment.plan, len(outcomes.units), stopped=stopped)
-    compared = {metric: _compared(table, metric, look) for metric in metrics}
+    compared = {metric: _compared(table, metric, look, table.everybody) for metric in metrics}
     guarded = _guarded(experiment, compared, metrics, look)
     effects, spreads = _segment_effects(table, look)
     deciding = {experiment.plan.primary, *(one.metric for one in experiment.plan.guardrails)}
@@ -266,6 +270,7 @@ def analyse(
         outcomes.contaminated,
         outcomes.foreign,
         tuple(compared[experiment.plan.primary]),
+        tuple(_compared(table, experiment.plan.primary, look, table.differing)),
         tuple(guarded),
         tuple(others),
         tuple(effects),
@@ -292,6 +297,10 @@ class _Table:
     @cached_property
     def everybody(self) -> Flags:
         return np.ones(len(self.units), dtype=np.bool_)
+
+    @cached_property
+    def differing(self) -> Flags:
+        return np.asarray(self.column("differing") > 0)
 
     @cached_property
     def strata(self) -> Indices:
@@ -331,9 +340,8 @@ class _Table:
 def _ratios(table: _Table) -> tuple[Ratio, ...]:
     """Look at the shares of all users, of those whose lists differ, and of every segment."""
     parts = {"all": table.everybody}
-    differing = table.column("differing")
-    if (differing > 0).any():
-        parts["lists that differ"] = differing > 0
+    if table.differing.any():
+        parts["lists that differ"] = table.differing
     for axis in table.segments:
         for segment in sorted(set(table.segments[axis]) - {UNKNOWN}):
             parts[f"{axis}:{segment}"] = (table.segments[axis] == segment).to_numpy()
@@ -350,12 +358,12 @@ def _ratios(table: _Table) -> tuple[Ratio, ...]:
     )
 
 
-def _compared(table: _Table, metric: str, look: Look) -> list[Comparison]:
+def _compared(table: _Table, metric: str, look: Look, among: Flags) -> list[Comparison]:
     """Compare every treatment that has users, by one metric; Holm over them."""
     found = [
         _comparison(metric, variant, sample, look, table.experiment.plan.alpha)
         for number, variant in table.treatments
-        if (sample := table.sample(metric, number, table.everybody)).is_enough
+        if (sample := table.sample(metric, number, among)).is_enough
     ]
     if not found:
         return []

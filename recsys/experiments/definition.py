@@ -69,9 +69,6 @@ class Plan(Config):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="its id, for ever")
     hypothesis: str = Field(min_length=1, description="what is expected, of whom, and why")
-    kind: Literal["ab", "interleaving"] = Field(
-        "ab", description="ab: each user has one variant; interleaving: lists mix two of them"
-    )
     control: str = Field(description="the variant that is there now")
     treatments: tuple[str, ...] = Field(min_length=1, description="the variants that may be better")
     shares: dict[str, PositiveFloat] = Field(
@@ -114,8 +111,6 @@ class Plan(Config):
             raise ValueError(f"variants are named once, got {', '.join(names)}")
         if self.shares and set(self.shares) != set(names):
             raise ValueError(f"shares name exactly {', '.join(names)}, not {sorted(self.shares)}")
-        if self.kind == "interleaving" and len(self.treatments) != 1:
-            raise ValueError("interleaving compares the control with one treatment")
         if isinstance(self.decision, GroupSequentialDesign) and not self.planned_users:
             raise ValueError(
                 "planned looks need planned_users; `recsys experiment design` works them out"

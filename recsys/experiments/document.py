@@ -28,6 +28,7 @@ def document(read: Read) -> dict[str, Any]:
             "decides": analysis.look.decides,
             "sample_ratios": [_ratio(one) for one in analysis.ratios],
             "primary": [_comparison(one) for one in analysis.primary],
+            "where_lists_differ": [_comparison(one) for one in analysis.triggered],
             "guardrails": [_guarded(one) for one in analysis.guardrails],
             "other_metrics": [_comparison(one) for one in analysis.others],
             "segments": [_segment(one) for one in analysis.segments],

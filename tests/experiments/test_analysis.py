@@ -115,6 +115,22 @@ class TestComparison:
         assert min(one.adjusted_p for one in found) == pytest.approx(min(2 * p[0], 1.0))
 
 
+class TestTriggered:
+    def test_it_is_the_comparison_of_those_whose_lists_differ(self):
+        frame, segments = units(24, 4000)
+        differing = np.random.default_rng(1).integers(0, 2, len(frame))
+        frame["differing"] = pd.array(differing, dtype="Int64")
+        frame["revenue"] += 0.3 * frame["arm"] * differing
+        found = looked_at(frame, segments)
+        alone = looked_at(frame[differing == 1], segments)
+        (one,), (theirs,) = found.triggered, alone.primary
+        assert (one.difference, one.users) == (theirs.difference, theirs.users)
+        assert one.p < found.primary[0].p
+
+    def test_where_nobody_looked_there_is_none(self):
+        assert looked_at(*units(25, 200)).triggered == ()
+
+
 class TestRatios:
     def test_shares_are_looked_at_everywhere(self):
         frame, segments = units(8, 4000)

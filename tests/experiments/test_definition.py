@@ -42,7 +42,6 @@ def plan(**said):
             "ascend to 1",
         ),
         ({"guardrails": [{"metric": "revenue", "margin": 0}]}, "greater than 0"),
-        ({"kind": "interleaving", "treatments": ("new", "newer")}, "one treatment"),
         ({"winner": "new"}, "Extra inputs"),
     ],
 )

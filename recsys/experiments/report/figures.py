@@ -32,6 +32,7 @@ def metrics(document: Document) -> Figure | None:
     """Draw the relative difference of every metric."""
     groups = {
         "decides": document.get("primary", []),
+        "where lists differ": document.get("where_lists_differ", []),
         "must not get worse": [guard["comparison"] for guard in document.get("guardrails", [])],
         "besides": document.get("other_metrics", []),
     }
