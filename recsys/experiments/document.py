@@ -5,7 +5,7 @@ from typing import Any
 from recsys.drawing.documents import plain
 from recsys.experiments.analysis import Analysis, Comparison, Guarded, Ratio, SegmentEffect
 from recsys.experiments.definition import Experiment
-from recsys.experiments.reading import Read
+from recsys.experiments.reading import Point, Read
 from recsys.experiments.verdict import Verdict
 from recsys.statistics import Estimate, Heterogeneity, Interval
 
@@ -41,10 +41,8 @@ def document(read: Read) -> dict[str, Any]:
                 }
                 for one in analysis.gainers
             ],
-            "course": [
-                {"day": point.day, "variant": point.variant, **_interval(point.relative)}
-                for point in read.course
-            ],
+            "course": [{"day": one.number, **_point(one)} for one in read.course],
+            "weeks": [{"week": one.number, **_point(one)} for one in read.weeks],
         }
     )
     return said
@@ -123,6 +121,10 @@ def _spreads(analysis: Analysis) -> list[dict[str, Any]]:
 
 def _spread(spread: Heterogeneity) -> dict[str, Any]:
     return {"q": spread.q, "p": spread.p, "i2": spread.i2}
+
+
+def _point(one: Point) -> dict[str, Any]:
+    return {"variant": one.variant, **_interval(one.relative)}
 
 
 def _estimate(one: Estimate) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class Read:
         The time of its first list, and when it was looked at, microseconds.
     course
         The primary difference as it was known by the end of earlier days, and now.
+    weeks
+        The same in each week after a customer's first list: what is new may wear off.
     """
 
     analysis: Analysis
@@ -45,12 +47,13 @@ class Read:
     first: int
     until: int
     course: tuple["Point", ...]
+    weeks: tuple["Point", ...]
 
 
 class Point(NamedTuple):
-    """What was known of a treatment by the end of a day, counted from 1."""
+    """What is known of a treatment by the end of a day, or in a week, counted from 1."""
 
-    day: int
+    number: int
     variant: str
     relative: Interval
 
@@ -77,7 +80,7 @@ def read(
         Microseconds; nothing at or after it counts. Default: its end, or just after the newest
         list and event.
     days
-        At most so many days of its course are worked out, the last one included.
+        At most so many days of its course, the last one included, and weeks are worked out.
 
     Raises
     ------
@@ -112,7 +115,31 @@ def read(
         return analyse(experiment, earlier, primary, strata, stopped=stopped)
 
     course = _course(known_by, math.ceil(lasted), days)
-    return Read(analysis, verdict, first, end, course)
+    every = _weeks(metrics[experiment.plan.primary], min(days, int(lasted / 7)))
+    by_week = measure_outcomes(lists, events, experiment, every, until=end)
+    weeks = tuple(
+        Point(number, one.variant, one.relative)
+        for number, name in enumerate(every, start=1)
+        for one in analyse(_by(experiment, name), by_week, every, strata, stopped=stopped).primary
+    )
+    return Read(analysis, verdict, first, end, course, weeks)
+
+
+def _weeks(metric: MetricConfig, n: int) -> dict[str, MetricConfig]:
+    """Return a metric for each week; none where it has days of its own."""
+    if metric.after or metric.window:
+        return {}
+    return {
+        f"week {week + 1}": metric.model_copy(
+            update={"after": f"{7 * week}d" if week else None, "window": f"{7 * week + 7}d"}
+        )
+        for week in range(n)
+    }
+
+
+def _by(experiment: Experiment, metric: str) -> Experiment:
+    """Return the same experiment, judged by another metric."""
+    return experiment._replace(plan=experiment.plan.model_copy(update={"primary": metric}))
 
 
 def _course(known_by: Callable[[int], Analysis], lasted: int, days: int) -> tuple[Point, ...]:

@@ -33,7 +33,7 @@ def read(effect: float, *, only: str | None = None, users: int = 4000, **said: o
     course = tuple(
         Point(day, one.variant, one.relative) for day in (1, 2) for one in analysis.primary
     )
-    return Read(analysis, decide(analysis, users_per_day=100.0), 0, 14 * DAY, course)
+    return Read(analysis, decide(analysis, users_per_day=100.0), 0, 14 * DAY, course, course)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_to_do_stands_on_top(found: Read, word: str, sentence: str) -> None
 
 def test_everything_is_drawn_and_in_a_table() -> None:
     page = render(document(read(0.5)))
-    for name in ("metrics", "segments", "course"):
+    for name in ("metrics", "segments", "by-day", "by-week"):
         assert f'id="figure-{name}"' in page
     for word in ("revenue", "conversion", "young", "What was written down", "hypothesis"):
         assert word in page
@@ -84,10 +84,10 @@ def test_what_is_not_known_is_left_out() -> None:
     analysis = analyse(
         experiment(primary="revenue"), Outcomes(frame, 0, 0), metrics, segments, stopped=True
     )
-    found = Read(analysis, decide(analysis, users_per_day=1.0), 0, DAY, ())
+    found = Read(analysis, decide(analysis, users_per_day=1.0), 0, DAY, (), ())
     page = render(document(found))
     assert "nan" not in page.lower().replace("finance", "")
-    assert 'id="figure-course"' not in page
+    assert 'id="figure-by-' not in page
 
 
 def test_it_is_written_as_a_file(tmp_path: Path) -> None:

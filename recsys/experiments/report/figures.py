@@ -24,7 +24,7 @@ PERCENT = "format(datum.value, '+.0%')"
 
 def figures(document: Document) -> list[Figure]:
     """Return what can be drawn of an experiment."""
-    found = (metrics(document), segments(document), course(document))
+    found = (metrics(document), segments(document), course(document), weeks(document))
     return [one for one in found if one is not None]
 
 
@@ -75,24 +75,47 @@ def segments(document: Document) -> Figure | None:
 
 def course(document: Document) -> Figure | None:
     """Draw the difference as it was known by the end of each day."""
-    points = document.get("course", [])
-    steps = [str(step) for step in dict.fromkeys(point["day"] for point in points)]
-    lines = list(dict.fromkeys(point["variant"] for point in points))
-    styles = {name: CANDIDATE if not n else other("square") for n, name in enumerate(lines)}
-    rows = [
-        {"step": str(one["day"]), "line": one["variant"], "mean": one["mean"], **ends_of(span(one))}
-        for one in points
-        if "mean" in one
-    ]
-    last = points[-1] if points else {}
-    return figure(
-        "course",
+    return _lines(
+        document.get("course", []),
+        "day",
         "How it came to that",
         "The relative difference by the deciding metric, by what was known at the end of each day. "
         "It settles while customers come; reading it early is what the plan guards against.",
-        f"By the last day {percent(last.get('mean'))} ({percent_between(span(last))}).",
+    )
+
+
+def weeks(document: Document) -> Figure | None:
+    """Draw the difference in each week after a customer's first list."""
+    return _lines(
+        document.get("weeks", []),
+        "week",
+        "Whether it lasts",
+        "The relative difference in each week after a customer's first list: what is only new "
+        "wears off, what has to be learnt grows.",
+    )
+
+
+def _lines(points: list[Document], step: str, title: str, caption: str) -> Figure | None:
+    steps = [str(number) for number in dict.fromkeys(point[step] for point in points)]
+    lines = list(dict.fromkeys(point["variant"] for point in points))
+    styles = {name: CANDIDATE if not n else other("square") for n, name in enumerate(lines)}
+    rows = [
+        {"step": str(one[step]), "line": one["variant"], "mean": one["mean"], **ends_of(span(one))}
+        for one in points
+        if "mean" in one
+    ]
+    told = [
+        f"{one['variant']}, {step} {one[step]}: {percent(one.get('mean'))} "
+        f"({percent_between(span(one))})"
+        for one in points
+    ]
+    return figure(
+        f"by-{step}",
+        title,
+        caption,
+        "; ".join(told),
         lambda width: lines_plot(
-            rows, styles, steps, ("day", "relative difference"), width, PERCENT
+            rows, styles, steps, (step, "relative difference"), width, PERCENT
         ),
     )
 
