@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from recsys.experiments.assignment import NOBODY, place, places, position, positions, ranges
 from recsys.experiments.definition import Arm, Experiment
 from recsys.types import Indices
@@ -55,8 +53,9 @@ class Enrolment:
         plan = experiment.plan
         self.experiment = experiment
         self._scheme, self._salt = plan.scheme, plan.salt or plan.name
-        self._layer, self._part = f"layer:{plan.layer}", plan.part
-        self._held_out = (0.0, holdout)
+        filters = {HOLDOUT_SALT: (holdout, 1.0), f"layer:{plan.layer}": plan.part}
+        # What everybody passes need not be hashed.
+        self._filters = [(salt, part) for salt, part in filters.items() if part != (0.0, 1.0)]
         shares = [arm.share for arm in experiment.arms]
         self._ranges = ranges(shares, plan.coverage if coverage is None else coverage)
 
@@ -86,16 +85,16 @@ class Enrolment:
         ndarray
             Shape ``(n,)``.
         """
-        held = positions(self._scheme, HOLDOUT_SALT, unit_ids) < self._held_out[1]
-        layer = positions(self._scheme, self._layer, unit_ids)
-        inside = (layer >= self._part[0]) & (layer < self._part[1]) & ~held
-        arms = places(positions(self._scheme, self._salt, unit_ids), self._ranges)
-        return np.where(inside, arms, NOBODY)
+        found = places(positions(self._scheme, self._salt, unit_ids), self._ranges)
+        for salt, within in self._filters:
+            found[places(positions(self._scheme, salt, unit_ids), [within]) == NOBODY] = NOBODY
+        return found
 
     def _is_in_its_layer(self, unit_id: str) -> bool:
-        held = position(self._scheme, HOLDOUT_SALT, unit_id)
-        layer = position(self._scheme, self._layer, unit_id)
-        return place(held, [self._held_out]) == NOBODY and place(layer, [self._part]) != NOBODY
+        return all(
+            place(position(self._scheme, salt, unit_id), [within]) != NOBODY
+            for salt, within in self._filters
+        )
 
     def _addresses(self, segments: Weights) -> bool:
         audience = self.experiment.plan.audience
