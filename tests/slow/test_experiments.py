@@ -1,0 +1,45 @@
+"""How often A/B tests are right: the small form of the study on known truth."""
+
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def study(benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark("quality/experiments")
+
+
+def test_tests_seldom_find_what_is_not_there(study: ModuleType) -> None:
+    found = study.errors(300)
+    for name, one in found.items():
+        low, high = one["99 % band"]
+        assert one["rate"] <= high, (name, one)
+        assert one["rate"] >= low or "looks" in name, (name, one)
+
+
+def test_the_planned_users_show_the_planned_effect(study: ModuleType) -> None:
+    for name, one in study.power(150).items():
+        # Three standard errors of 150 runs around 80 %.
+        assert 0.70 <= one["power"] <= 0.90, (name, one)
+
+
+def test_a_mismatch_of_shares_is_caught(study: ModuleType) -> None:
+    found = study.ratios(300)
+    assert found["51 to 49 caught, one look"] >= 0.98
+    assert found["false alarms, one look"] <= 0.01
+    assert found["false alarms in 28 daily looks"] <= 0.01
+
+
+def test_segments_borrow_strength(study: ModuleType) -> None:
+    for one in study.segments(100).values():
+        assert one["RMSE shrunken"] < one["RMSE"]
+        assert one["a false discovery where there is nothing"] <= 0.115
+
+
+def test_an_effect_in_one_segment_is_named(study: ModuleType) -> None:
+    # 90 % of many; three standard errors of 60 runs below it.
+    assert study.planted(60)["rightly named"] >= 0.78
