@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -15,6 +16,9 @@ MOST_AT_ONCE: Final = 1_000
 MOST_WAITING: Final = 50_000
 """While the state cannot be written exposures wait, but not without end."""
 Shadow = Callable[[], bool]
+SHADOW_SECONDS: Final = 0.2
+"""Between two looks at what another variant would have listed: they take as long as an answer does,
+and answers come first. Which list is looked at hangs on its id alone."""
 PAUSE_SECONDS: Final = 0.1
 """Between two writes: many exposures by one transaction."""
 
@@ -33,6 +37,7 @@ class ExposureWriter:
         self._queue: queue.Queue[tuple[Exposure, Shadow | None]] = queue.Queue(MOST_WAITING)
         self._closing = threading.Event()
         self.lost = 0
+        self._next_look = 0.0
         self._thread = threading.Thread(target=self._work, name="exposures", daemon=True)
         self._thread.start()
 
@@ -77,14 +82,26 @@ class ExposureWriter:
                 return
 
     def _some(self) -> list[Exposure]:
-        found: list[Exposure] = []
+        found: list[tuple[Exposure, Shadow | None]] = []
         while len(found) < MOST_AT_ONCE:
             try:
-                exposure, shadow = self._queue.get_nowait()
+                found.append(self._queue.get_nowait())
             except queue.Empty:
                 break
-            found.append(_looked_at(exposure, shadow))
-        return found
+        return self._looked_at(found)
+
+    def _looked_at(self, waiting: list[tuple[Exposure, Shadow | None]]) -> list[Exposure]:
+        """Look at one of those that are to be looked at, if it is time again."""
+        asked = {one.recommendation_id: shadow for one, shadow in waiting if shadow is not None}
+        exposures = [one for one, _ in waiting]
+        if not asked or time.monotonic() < self._next_look:
+            return exposures
+        self._next_look = time.monotonic() + SHADOW_SECONDS
+        chosen = min(asked)
+        return [
+            _with_look(one, asked[chosen]) if one.recommendation_id == chosen else one
+            for one in exposures
+        ]
 
     def _back(self, some: list[Exposure], *, lost: int) -> None:
         self.lost += lost
@@ -92,9 +109,7 @@ class ExposureWriter:
             self.add(exposure)
 
 
-def _looked_at(exposure: Exposure, shadow: Shadow | None) -> Exposure:
-    if shadow is None:
-        return exposure
+def _with_look(exposure: Exposure, shadow: Shadow) -> Exposure:
     try:
         return exposure._replace(differs=shadow())
     except Exception:

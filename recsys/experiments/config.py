@@ -19,7 +19,7 @@ class ExperimentsConfig(Config):
         ge=0,
         le=1,
         description="of how many lists it is worked out, once they are sent, whether another "
-        "variant would have listed something else",
+        "variant would have listed something else; at most five a second of each process",
     )
     metrics: dict[str, MetricConfig] = Field(
         {}, description="[experiments.metrics.NAME]: metrics besides the built-in ones"
