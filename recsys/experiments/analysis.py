@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,16 @@ from recsys.experiments.definition import Experiment, Plan
 from recsys.experiments.looks import Look, look_at
 from recsys.experiments.metrics import MetricConfig
 from recsys.experiments.outcomes import BEFORE, PER, Outcomes
+from recsys.experiments.results import (
+    Analysis,
+    Comparison,
+    Gainers,
+    Guarded,
+    Ratio,
+    SegmentEffect,
+)
 from recsys.experiments.samples import Means, Sample, means
 from recsys.statistics import (
-    Estimate,
     Heterogeneity,
     Interval,
     Shrunken,
@@ -44,190 +51,6 @@ LEAST_USERS: Final = 30
 """Of either arm: a segment with fewer is not read."""
 UNKNOWN: Final = ""
 """The segment of a user of whom an axis knows nothing."""
-
-
-class Ratio(NamedTuple):
-    """Whether users came in the shares that were allocated, everywhere or in one segment.
-
-    Attributes
-    ----------
-    of
-        ``all``, ``AXIS:SEGMENT``, or ``lists that differ``.
-    counts
-        Users of each arm, the control first.
-    p, p_any_time
-        Of one look, and of as many as one likes.
-    """
-
-    of: str
-    counts: tuple[int, ...]
-    p: float
-    p_any_time: float
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One treatment against the control, by one metric.
-
-    Attributes
-    ----------
-    metric, variant
-        What is compared, and which treatment.
-    control, treatment
-        Their means, adjusted.
-    difference
-        Treatment less control, with the interval of the design.
-    relative
-        The same over the control's mean, on the log scale; nan where a mean is not above 0.
-    p
-        By the design; `adjusted_p` over treatments, by Holm.
-    adjusted_by
-        What took noise away: ``cuped``, ``strata``.
-    noise
-        The variance of the difference over that without adjustment.
-    users
-        Of both arms, with a value.
-    """
-
-    metric: str
-    variant: str
-    control: Estimate
-    treatment: Estimate
-    difference: Interval
-    relative: Interval
-    p: float
-    adjusted_p: float
-    adjusted_by: tuple[str, ...]
-    noise: float
-    users: int
-
-
-@dataclass(frozen=True)
-class Guarded:
-    """Whether a guardrail holds: the metric is not worse by its margin or more.
-
-    Attributes
-    ----------
-    comparison
-        Of its metric.
-    margin
-        Of the control's mean.
-    p
-        One-sided, against "it is worse by the margin or more": small where the guardrail holds.
-    holds
-        True: shown to hold; False: shown to be broken; None: neither yet.
-    """
-
-    comparison: Comparison
-    margin: float
-    p: float
-    holds: bool | None
-
-
-@dataclass(frozen=True)
-class SegmentEffect:
-    """What a treatment did in one segment, by the primary metric.
-
-    Attributes
-    ----------
-    axis, segment, variant
-        Where, and which treatment.
-    users
-        Of both arms.
-    difference, relative
-        With the interval of the design.
-    p, adjusted_p
-        By the design; over all declared segments and treatments, by Holm.
-    shrunken
-        The difference after borrowing strength from the other segments of the axis.
-    false_sign_rate, s_value
-        The chance that it has the other sign; its mean over all that are at least as sure.
-    declared
-        Whether the plan named the axis before the start.
-    """
-
-    axis: str
-    segment: str
-    variant: str
-    users: int
-    difference: Interval
-    relative: Interval
-    p: float
-    adjusted_p: float
-    shrunken: Interval
-    false_sign_rate: float
-    s_value: float
-    declared: bool
-
-
-@dataclass(frozen=True)
-class Gainers:
-    """The declared segments in which a treatment is better, and everybody else.
-
-    Attributes
-    ----------
-    variant
-        The treatment.
-    segments
-        The largest gain first.
-    rest
-        By the primary metric, among users of none of them; None where these are too few.
-    """
-
-    variant: str
-    segments: tuple[SegmentEffect, ...]
-    rest: Comparison | None
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """All that a look at an experiment shows.
-
-    Attributes
-    ----------
-    users
-        In one arm alone.
-    ratios
-        The first is that of all users.
-    contaminated
-        Users in two arms, left out.
-    foreign
-        Lists of other recipes, left out.
-    primary
-        One comparison for each treatment.
-    triggered
-        The same among users whose lists would have differed, as far as anybody looked: who would
-        have seen the same lists anyway can show no effect. It decides nothing.
-    guardrails
-        Of each treatment.
-    others
-        Metrics that decide nothing.
-    segments
-        Of every axis that is known.
-    spreads
-        Whether an axis' segments differ in effect, by (axis, variant).
-    gainers
-        Of each treatment that is better in some declared segment.
-    look
-        What the design allows now.
-    sign
-        1 where more of the primary metric is better, −1 where less is.
-    """
-
-    experiment: Experiment
-    users: int
-    ratios: tuple[Ratio, ...]
-    contaminated: int
-    foreign: int
-    primary: tuple[Comparison, ...]
-    triggered: tuple[Comparison, ...]
-    guardrails: tuple[Guarded, ...]
-    others: tuple[Comparison, ...]
-    segments: tuple[SegmentEffect, ...]
-    spreads: Mapping[tuple[str, str], Heterogeneity]
-    gainers: tuple[Gainers, ...]
-    look: Look
-    sign: int
 
 
 def analyse(

@@ -3,9 +3,9 @@
 from typing import Any
 
 from recsys.drawing.documents import plain
-from recsys.experiments.analysis import Analysis, Comparison, Guarded, Ratio, SegmentEffect
 from recsys.experiments.definition import Experiment
 from recsys.experiments.reading import Point, Read
+from recsys.experiments.results import Analysis, Comparison, Guarded, Ratio, SegmentEffect
 from recsys.experiments.verdict import Verdict
 from recsys.statistics import Estimate, Heterogeneity, Interval
 

@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 
 from recsys.errors import DataError
 from recsys.events.schema import MICROSECONDS_PER_DAY, TIME, USER_ID
-from recsys.experiments.analysis import Analysis, analyse
+from recsys.experiments.analysis import analyse
 from recsys.experiments.definition import Experiment, Plan
 from recsys.experiments.design import Design, design
 from recsys.experiments.enrolment import Weights
 from recsys.experiments.metrics import MetricConfig
 from recsys.experiments.outcomes import UNIT_ID, measure_outcomes
+from recsys.experiments.results import Analysis
 from recsys.experiments.running import check_metrics, opened
 from recsys.experiments.verdict import Verdict, decide
 from recsys.state import Exposure, StateStore

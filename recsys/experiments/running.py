@@ -3,7 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from recsys.errors import ConfigError, StateError, nearest
+from pydantic import ValidationError
+
+from recsys.errors import ConfigError, RecsysError, StateError, nearest
 from recsys.experiments.definition import Arm, Experiment, Plan, define
 from recsys.experiments.enrolment import Enrolled, Enrolment, Weights
 from recsys.experiments.metrics import MetricConfig
@@ -108,14 +110,11 @@ class Running:
         self._enrolments: list[Enrolment] = []
         running = [one for one in kept if one.status == "running"]
         for one in sorted(running, key=lambda one: (one.started_at or 0, one.name)):
-            experiment = opened(one)
-            changed = [
-                arm.variant for arm in experiment.arms if digests.get(arm.variant) != arm.digest
-            ]
-            if changed:
-                self.troubles[one.name] = (
-                    f"the recipe of {', '.join(changed)} is not the one that was written down"
-                )
+            try:
+                experiment = _unchanged(opened(one), digests)
+            except (RecsysError, ValidationError) as error:
+                # One that cannot go on must not keep anybody from her list.
+                self.troubles[one.name] = str(error)
             else:
                 enrolment = Enrolment(experiment, coverage=one.coverage, holdout=holdout)
                 self._enrolments.append(enrolment)
@@ -140,3 +139,12 @@ class Running:
             if found is not None:
                 return found
         return None
+
+
+def _unchanged(experiment: Experiment, digests: Mapping[str, str]) -> Experiment:
+    changed = [arm.variant for arm in experiment.arms if digests.get(arm.variant) != arm.digest]
+    if changed:
+        raise ConfigError(
+            f"the recipe of {', '.join(changed)} is not the one that was written down"
+        )
+    return experiment

@@ -7,14 +7,8 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from recsys.experiments.analysis import (
-    MISMATCH,
-    MOST_CONTAMINATED,
-    Analysis,
-    Comparison,
-    Gainers,
-    Guarded,
-)
+from recsys.experiments.analysis import MISMATCH, MOST_CONTAMINATED
+from recsys.experiments.results import Analysis, Comparison, Gainers, Guarded
 from recsys.statistics import Interval, holm
 
 Answer: TypeAlias = Literal[

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from recsys.experiments.analysis import Analysis, analyse
+from recsys.experiments.analysis import analyse
 from recsys.experiments.metrics import METRICS
 from recsys.experiments.outcomes import Outcomes
+from recsys.experiments.results import Analysis
 from recsys.experiments.verdict import decide
 from recsys.statistics import welch
 
