@@ -17,6 +17,8 @@ from recsys.client.messages import (
     ErasedAnswer,
     Event,
     EventsAnswer,
+    ExperimentAnswer,
+    ExperimentList,
     Health,
     ItemsAnswer,
     LinkAnswer,
@@ -237,6 +239,40 @@ class Client:
     def activate(self, version: str) -> Model:
         """Serve a version from now on; activating an older one rolls back."""
         call = Call[Model]("POST", "/v1/models/{version}:activate", {"version": version})
+        return self._connection.json(call)
+
+    def experiments(self) -> ExperimentList:
+        """Return every experiment, the oldest first."""
+        return self._connection.json(Call("GET", "/v1/experiments"))
+
+    def experiment(self, name: str) -> ExperimentAnswer:
+        """Return one experiment."""
+        call = Call[ExperimentAnswer]("GET", "/v1/experiments/{name}", {"name": name})
+        return self._connection.json(call)
+
+    def create_experiment(self, plan: Mapping[str, Any]) -> ExperimentAnswer:
+        """Write an experiment down; it does not run yet, and what it says does not change."""
+        return self._connection.json(Call("POST", "/v1/experiments", body=plan))
+
+    def start_experiment(self, name: str) -> ExperimentAnswer:
+        """Let an experiment run from the next answer on."""
+        call = Call[ExperimentAnswer]("POST", "/v1/experiments/{name}:start", {"name": name})
+        return self._connection.json(call)
+
+    def ramp_experiment(self, name: str, coverage: float) -> ExperimentAnswer:
+        """Let more of its users take part; nobody is moved or sent away."""
+        body, route = {"coverage": coverage}, "/v1/experiments/{name}:ramp"
+        call = Call[ExperimentAnswer]("POST", route, {"name": name}, body=body)
+        return self._connection.json(call)
+
+    def stop_experiment(self, name: str) -> ExperimentAnswer:
+        """End an experiment: everybody has the default variant again."""
+        call = Call[ExperimentAnswer]("POST", "/v1/experiments/{name}:stop", {"name": name})
+        return self._connection.json(call)
+
+    def experiment_analysis(self, name: str) -> dict[str, Any]:
+        """Return what an experiment shows now, and its verdict."""
+        call = Call[dict[str, Any]]("GET", "/v1/experiments/{name}/analysis", {"name": name})
         return self._connection.json(call)
 
     def live(self) -> Health:

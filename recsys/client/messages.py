@@ -98,6 +98,13 @@ class SegmentWeight(TypedDict):
     weight: float
 
 
+class InExperiment(TypedDict):
+    """The experiment that a list is part of, and what it gave."""
+
+    id: str
+    variant: str
+
+
 class Recommendations(TypedDict):
     """A user's list; ``segments`` with ``explain``."""
 
@@ -109,7 +116,7 @@ class Recommendations(TypedDict):
     fallback: Literal["segment", "popular"] | None
     shortfall: int
     degraded: list[str]
-    experiment: NotRequired[None]
+    experiment: NotRequired[InExperiment | None]
     items: list[RankedItem]
     segments: NotRequired[list[SegmentWeight] | None]
 
@@ -264,6 +271,36 @@ class ModelList(TypedDict):
 
     models: list[Model]
     broken: dict[str, str]
+
+
+class ExperimentArm(TypedDict):
+    """A variant of an experiment, and its share of the users who take part."""
+
+    variant: str
+    digest: str
+    share: float
+
+
+class ExperimentAnswer(TypedDict):
+    """What was written down, and how far it has come; times are microseconds."""
+
+    name: str
+    status: Literal["draft", "running", "stopped"]
+    plan: dict[str, Any]
+    arms: list[ExperimentArm]
+    digest: str
+    coverage: float
+    created_at: int
+    started_at: int | None
+    stopped_at: int | None
+    trouble: str | None
+    results: dict[str, Any] | None
+
+
+class ExperimentList(TypedDict):
+    """Every experiment, the oldest first."""
+
+    experiments: list[ExperimentAnswer]
 
 
 class Health(TypedDict):

@@ -46,7 +46,20 @@ class Route(NamedTuple):
     given: dict[str, Any]
 
 
+EXPERIMENT = {
+    "name": "e1",
+    "hypothesis": "none",
+    "control": "segment_aware",
+    "treatments": ["popular"],
+    "primary": "conversion",
+    "coverage": 0.5,
+}
 ROUTES = [
+    Route("POST", "/v1/experiments", "create_experiment", {"plan": EXPERIMENT}),
+    Route("POST", "/v1/experiments/{name}:start", "start_experiment", {"name": "e1"}),
+    Route(
+        "POST", "/v1/experiments/{name}:ramp", "ramp_experiment", {"name": "e1", "coverage": 1.0}
+    ),
     Route("GET", "/v1/recommendations/{user_id}", "recommend", {"user_id": USER}),
     Route("POST", "/v1/recommendations", "recommend", {"user_id": USER, "cart": [ITEM]}),
     Route(
@@ -70,6 +83,10 @@ ROUTES = [
     Route("GET", "/v1/segments/{name}", "axis", {"name": "lifecycle"}),
     Route("GET", "/v1/models", "models", {}),
     Route("POST", "/v1/models/{version}:activate", "activate", {"version": SERVED}),
+    Route("GET", "/v1/experiments", "experiments", {}),
+    Route("GET", "/v1/experiments/{name}", "experiment", {"name": "e1"}),
+    Route("GET", "/v1/experiments/{name}/analysis", "experiment_analysis", {"name": "e1"}),
+    Route("POST", "/v1/experiments/{name}:stop", "stop_experiment", {"name": "e1"}),
     Route("GET", "/v1/health/live", "live", {}),
     Route("GET", "/v1/health/ready", "ready", {}),
     Route("GET", "/metrics", "metrics", {}),

@@ -109,6 +109,7 @@ def exposure(user_id: str) -> Exposure:
         "segments": {},
         "items": ["00100"],
         "propensities": [1.0],
+        "differs": True,
     }
     return Exposure(**{name: known.get(name, "x") for name in fields})
 
