@@ -156,7 +156,10 @@ def _shadow(making: _Making, ranking: Ranking) -> Shadow | None:
     """Ask the other variants too, of some lists, chosen by their ids and nothing else."""
     front, enrolled = making.front, making.enrolled
     sample = front.config.experiments.shadow
-    if enrolled is None or position("sha256-1", SHADOW, making.request.request_id) >= sample:
+    # While the state is away records wait, and must not hold on to customers.
+    if enrolled is None or making.degraded:
+        return None
+    if position("sha256-1", SHADOW, making.request.request_id) >= sample:
         return None
 
     def differs() -> bool:
