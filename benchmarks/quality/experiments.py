@@ -21,13 +21,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from recsys.experiments.analysis import MISMATCH, analyse
+from recsys.experiments.analysis import analyse
 from recsys.experiments.definition import Experiment, Plan, define
 from recsys.experiments.looks import Look, look_at
 from recsys.experiments.metrics import METRICS
 from recsys.experiments.outcomes import Outcomes
 from recsys.experiments.samples import Means, Sample, means
-from recsys.experiments.verdict import decide
+from recsys.experiments.verdict import MISMATCH, decide
 from recsys.statistics import (
     Interval,
     as_relative,

@@ -11,7 +11,7 @@ import typer
 from recsys.cli.options import DEFAULT_CONFIG, ConfigPath, OutputFormat, read_config
 from recsys.cli.output import Format, print_json, print_table, say
 from recsys.events.times import format_time, parse_time
-from recsys.experiments.document import definition_document, document
+from recsys.experiments.document import definition_document, document, verdict_document
 from recsys.experiments.running import opened
 from recsys.experiments.verdict import shown
 from recsys.pipelines import experiment as pipeline
@@ -143,7 +143,7 @@ def analyze(
         print_json(document(found))
         return
     analysis = found.analysis
-    _print_verdict(document(found)["verdict"])
+    _print_verdict(verdict_document(found.verdict))
     everything = [*analysis.primary, *(g.comparison for g in analysis.guardrails), *analysis.others]
     rows = [
         (
@@ -165,7 +165,7 @@ def analyze(
         [
             (
                 *(f"{one.axis}:{one.segment}", one.variant, one.users),
-                *(f"{one.relative.mean:+.1%}", one.adjusted_p, "yes" if one.declared else ""),
+                *(shown(one), one.adjusted_p, "yes" if one.declared else ""),
             )
             for one in analysis.segments
         ],

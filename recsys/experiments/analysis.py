@@ -43,10 +43,6 @@ from recsys.statistics import (
 )
 from recsys.types import Flags, Floats, Indices
 
-MISMATCH: Final = 0.001
-"""With a smaller p of the sample ratio nothing else is read."""
-MOST_CONTAMINATED: Final = 0.01
-"""With a larger share of users in two arms a warning is given."""
 LEAST_USERS: Final = 30
 """Of either arm: a segment with fewer is not read."""
 UNKNOWN: Final = ""

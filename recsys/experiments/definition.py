@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
@@ -156,9 +156,14 @@ class Experiment(NamedTuple):
     @staticmethod
     def of(plan: Plan, arms: tuple[Arm, ...]) -> "Experiment":
         """Give a plan and its arms their digest."""
-        said = {"plan": plan.model_dump(mode="json"), "arms": [arm._asdict() for arm in arms]}
+        said = Experiment(plan, arms, "").said()
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return Experiment(plan, arms, hashlib.sha256(text.encode()).hexdigest())
+
+    def said(self) -> dict[str, Any]:
+        """Return all that it says, as JSON; the digest is of this."""
+        arms = [arm._asdict() for arm in self.arms]
+        return {"plan": self.plan.model_dump(mode="json"), "arms": arms}
 
 
 def define(

@@ -27,7 +27,14 @@ from recsys.experiments.definition import (
 from recsys.experiments.metrics import MetricConfig
 from recsys.experiments.outcomes import BEFORE, PER, UNIT_ID, measure_outcomes
 from recsys.experiments.samples import Sample, means
-from recsys.statistics import bounds, detectable, drift_for, users_for_means
+from recsys.statistics import (
+    ConfidenceSequence,
+    Estimate,
+    bounds,
+    detectable,
+    drift_for,
+    users_for_means,
+)
 from recsys.types import Flags, Floats
 
 LOOKED_BACK: Final = 28
@@ -161,10 +168,10 @@ def cost_of_looks(plan: Plan) -> float:
         z = bounds(said.looks, said.spending, alpha=plan.alpha, power=said.power)
         return (drift_for(said.looks, z, plan.power) / reach) ** 2
     if isinstance(plan.decision, ConfidenceSequenceDesign):
-        # At the users it is tuned to, n ρ² is the same for every n.
-        doubt = -2 * math.log(plan.alpha)
-        m = doubt + math.log1p(doubt)
-        z_any = math.sqrt(2 * (m + 1) / m * math.log(math.sqrt(m + 1) / plan.alpha))
+        # At the users it is tuned to, it is as wide for any number of them.
+        n = 1000
+        tuned = ConfidenceSequence.tuned(n, alpha=plan.alpha)
+        z_any = tuned.interval(Estimate(0.0, 1.0, n, float(n))).high
         return ((z_any + float(ndtri(plan.power))) / reach) ** 2
     return 1.0
 

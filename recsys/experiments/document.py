@@ -63,11 +63,7 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
 
 def definition_document(experiment: Experiment) -> dict[str, Any]:
     """Return what was written down."""
-    return {
-        "plan": experiment.plan.model_dump(mode="json"),
-        "arms": [arm._asdict() for arm in experiment.arms],
-        "digest": experiment.digest,
-    }
+    return {**experiment.said(), "digest": experiment.digest}
 
 
 def _ratio(one: Ratio) -> dict[str, Any]:

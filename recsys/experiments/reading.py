@@ -117,13 +117,13 @@ def read(
 
     course = _course(known_by, math.ceil(lasted), days)
     every = _weeks(metrics[experiment.plan.primary], min(days, int(lasted / 7)))
-    by_week = measure_outcomes(lists, events, experiment, every, until=end)
-    weeks = tuple(
-        Point(number, one.variant, one.relative)
-        for number, name in enumerate(every, start=1)
-        for one in analyse(_by(experiment, name), by_week, every, strata, stopped=stopped).primary
-    )
-    return Read(analysis, verdict, first, end, course, weeks)
+    weeks: list[Point] = []
+    if every:
+        by_week = measure_outcomes(lists, events, experiment, every, until=end)
+        for number, name in enumerate(every, start=1):
+            week = analyse(_by(experiment, name), by_week, every, strata, stopped=stopped)
+            weeks += [Point(number, one.variant, one.relative) for one in week.primary]
+    return Read(analysis, verdict, first, end, course, tuple(weeks))
 
 
 def _weeks(metric: MetricConfig, n: int) -> dict[str, MetricConfig]:

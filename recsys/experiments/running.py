@@ -14,11 +14,7 @@ from recsys.state import KeptExperiment, StateStore
 
 def written(experiment: Experiment, *, now: int) -> KeptExperiment:
     """Return what is kept of an experiment that was just defined."""
-    said = {
-        "plan": experiment.plan.model_dump(mode="json"),
-        "arms": [arm._asdict() for arm in experiment.arms],
-    }
-    document = json.dumps(said, ensure_ascii=False)
+    document = json.dumps(experiment.said(), ensure_ascii=False)
     plan = experiment.plan
     return KeptExperiment(plan.name, document, experiment.digest, plan.coverage, now)
 

@@ -7,13 +7,16 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from recsys.experiments.analysis import MISMATCH, MOST_CONTAMINATED
-from recsys.experiments.results import Analysis, Comparison, Gainers, Guarded
+from recsys.experiments.results import Analysis, Comparison, Gainers, Guarded, SegmentEffect
 from recsys.statistics import Interval, holm
 
 Answer: TypeAlias = Literal[
     "ship", "ship for these segments only", "do not ship", "keep running", "invalid"
 ]
+MISMATCH: Final = 0.001
+"""With a smaller p of the sample ratio nothing else is read."""
+MOST_CONTAMINATED: Final = 0.01
+"""With a larger share of users in two arms a warning is given."""
 ANSWERS: Final[tuple[Answer, ...]] = (
     "ship",
     "ship for these segments only",
@@ -194,7 +197,7 @@ class _Judge:
         )
 
 
-def shown(one: Comparison) -> str:
+def shown(one: Comparison | SegmentEffect) -> str:
     """Return a difference as people read it: relative, with its interval; absolute if need be."""
     if math.isnan(one.relative.mean):
         return f"{one.difference.mean:+.4g} {_bounds(one.difference, '.4g')}"

@@ -124,10 +124,11 @@ def analyse(
     with opened_state(config) as state:
         metrics = config.experiments.every_metric()
         found = read(state, name, metrics, until=until, days=DAYS if folder else 0)
+        said = document(found)
         if state.experiments.of(name).stopped_at is not None:
-            state.experiments.conclude(name, json.dumps(document(found), ensure_ascii=False))
+            state.experiments.conclude(name, json.dumps(said, ensure_ascii=False))
     if folder is not None:
-        _write(document(found), folder)
+        _write(said, folder)
     return found
 
 
