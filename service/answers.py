@@ -1,6 +1,7 @@
 """From a request to a list, and from a list to its answer."""
 
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -88,6 +89,7 @@ class _Making:
     asked: Asked
     degraded: list[str]
     enrolled: Enrolled | None
+    began: float
 
 
 def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
@@ -107,6 +109,7 @@ def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
     ConfigError
         For a variant or a segment that is not there.
     """
+    began = time.perf_counter()
     served = front.models.served if pulse is None else front.models.up_to(pulse.changes)
     variant = front.variant(asked.variant)
     known, degraded = front.known(asked.user_id, served, pulse)
@@ -126,7 +129,9 @@ def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
         request_id=secrets.token_urlsafe(16),
         cart=tuple(asked.cart),
     )
-    making = _Making(front, served, variant, known, scorer, request, asked, degraded, enrolled)
+    making = _Making(
+        front, served, variant, known, scorer, request, asked, degraded, enrolled, began
+    )
     ranking = served.ranker.answer(scorer, request)
     body = _body(making, ranking, explain=asked.explain)
     kept = known.consent != "none"
@@ -274,6 +279,7 @@ def _exposure(making: _Making, ranking: Ranking, body: dict[str, Any]) -> Exposu
         ranking.propensities.tolist(),
         making.asked.context,
         making.asked.session_id,
+        milliseconds=(time.perf_counter() - making.began) * 1000,
     )
 
 

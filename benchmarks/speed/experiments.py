@@ -72,12 +72,14 @@ def analysis(n_lists: int, n_users: int, n_events: int) -> dict[str, Any]:
     names = pa.array([f"user-{number}" for number in range(n_users)])
     arms = one.of_all(names.to_pylist())
     of_list = rng.integers(n_users, size=n_lists)
+    variants = pa.DictionaryArray.from_arrays(arms[of_list], list(DIGESTS))
     digests = pa.DictionaryArray.from_arrays(arms[of_list], list(DIGESTS.values()))
     lists = pa.table(
         {
             UNIT_ID: names.take(pa.array(of_list)),
             "recommendation_id": pa.array(np.arange(n_lists)).cast(pa.string()),
             "time": pa.array(rng.integers(30 * DAY, (30 + DAYS) * DAY, n_lists)),
+            "variant": variants.cast(pa.string()),
             "digest": digests.cast(pa.string()),
             "differs": pa.array(rng.random(n_lists) < 0.5),
         }

@@ -15,6 +15,8 @@ EVENT_ID: Final = "event_id"
 CATEGORY: Final = "category"
 AVAILABLE: Final = "available"
 PRICE: Final = "price"
+MARGIN: Final = "margin"
+"""What a shop earns with one piece of an item, in the money of its price."""
 VALID_FROM: Final = "valid_from"
 PROPERTY: Final = "property"
 VALUE: Final = "value"
@@ -85,7 +87,7 @@ EVENT_FIELDS: Final = (
     Field("recommendation_id", "id", "the served list that led here"),
 )
 
-ITEM_FIELDS: Final = (ITEM_ID, "title", CATEGORY, "brand", PRICE, AVAILABLE, "margin", "created_at")
+ITEM_FIELDS: Final = (ITEM_ID, "title", CATEGORY, "brand", PRICE, AVAILABLE, MARGIN, "created_at")
 CAMPAIGN_FIELDS: Final = (CAMPAIGN_ID, STARTS, ENDS, KIND, COUPON_ID)
 """The words that only campaigns, whom they were sent to, and redemptions have."""
 

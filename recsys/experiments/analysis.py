@@ -16,7 +16,7 @@ import pandas as pd
 from recsys.experiments.definition import Experiment, Plan
 from recsys.experiments.looks import Look, look_at
 from recsys.experiments.metrics import MetricConfig
-from recsys.experiments.outcomes import BEFORE, PER, Outcomes
+from recsys.experiments.outcomes import Outcomes
 from recsys.experiments.results import (
     Analysis,
     Comparison,
@@ -25,7 +25,7 @@ from recsys.experiments.results import (
     Ratio,
     SegmentEffect,
 )
-from recsys.experiments.samples import Means, Sample, means
+from recsys.experiments.samples import Means, Sample, means, take_sample
 from recsys.statistics import (
     Heterogeneity,
     Interval,
@@ -41,7 +41,7 @@ from recsys.statistics import (
     shrink_over_grid,
     welch,
 )
-from recsys.types import Flags, Floats, Indices
+from recsys.types import Flags, Indices
 
 LEAST_USERS: Final = 30
 """Of either arm: a segment with fewer is not read."""
@@ -119,7 +119,7 @@ class _Table:
 
     @cached_property
     def differing(self) -> Flags:
-        return np.asarray(self.column("differing") > 0)
+        return self.units["differing"].to_numpy(dtype=np.float64) > 0
 
     @cached_property
     def strata(self) -> Indices:
@@ -137,23 +137,11 @@ class _Table:
         """Count the users of each arm."""
         return np.bincount(self.arms[among], minlength=len(self.experiment.arms))
 
-    def column(self, name: str) -> Floats:
-        return self.units[name].to_numpy(dtype=np.float64)
-
     def sample(self, metric: str, treatment: int, among: Flags) -> Sample:
         """Take those users of the control and of a treatment who have a value."""
-        config, values = self.metrics[metric], self.column(metric)
-        chosen = among & np.isin(self.arms, (0, treatment)) & ~np.isnan(values)
-        if config.winsorise is not None and chosen.any():
-            values = np.minimum(values, np.quantile(values[chosen], config.winsorise))
-        per = self.column(metric + PER) if config.is_ratio else np.ones(len(values))
-        return Sample(
-            values[chosen],
-            per[chosen],
-            self.column(metric + BEFORE)[chosen],
-            self.strata[chosen],
-            self.arms[chosen] == treatment,
-        )
+        compared = among & np.isin(self.arms, (0, treatment))
+        treated = self.arms == treatment
+        return take_sample(self.units, metric, self.metrics[metric], compared, treated, self.strata)
 
 
 def _ratios(table: _Table) -> tuple[Ratio, ...]:

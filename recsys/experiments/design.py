@@ -24,9 +24,9 @@ from recsys.experiments.definition import (
     GroupSequentialDesign,
     Plan,
 )
-from recsys.experiments.metrics import MetricConfig
-from recsys.experiments.outcomes import BEFORE, PER, UNIT_ID, measure_outcomes
-from recsys.experiments.samples import Sample, means
+from recsys.experiments.metrics import LIST, MetricConfig
+from recsys.experiments.outcomes import UNIT_ID, measure_outcomes
+from recsys.experiments.samples import means, take_sample
 from recsys.statistics import (
     ConfidenceSequence,
     Estimate,
@@ -111,7 +111,14 @@ class Design:
     users_by_day: tuple[int, ...]
 
 
-def design(plan: Plan, events: pa.Table, metric: MetricConfig, segments: pd.DataFrame) -> Design:
+def design(
+    plan: Plan,
+    events: pa.Table,
+    metric: MetricConfig,
+    segments: pd.DataFrame,
+    *,
+    margins: Mapping[str, float] | None = None,
+) -> Design:
     """Work out what a plan takes.
 
     Parameters
@@ -124,20 +131,22 @@ def design(plan: Plan, events: pa.Table, metric: MetricConfig, segments: pd.Data
         The primary one.
     segments
         Each user's segment on the declared axes, by ``unit_id``.
+    margins
+        See `measure_outcomes`.
 
     Raises
     ------
     DataError
         When there are no events with times, or the metric cannot be told from events alone.
     """
-    if metric.attributed or metric.per == "list":
+    if metric.attributed or metric.per == LIST:
         raise DataError(
             f"{plan.primary} is about lists of the experiment, which nobody has seen yet: plan "
             "for a metric of all events, or give planned_users yourself"
         )
     if not events.num_rows or pc.all(pc.is_null(events[TIME])).as_py():
         raise DataError("without events and their times there is no traffic to plan by")
-    table = _as_if_begun(events, plan, metric)
+    table = _as_if_begun(events, plan, metric, margins)
     traffic = _traffic(table["first"].to_numpy(), plan)
     looks = cost_of_looks(plan)
     known = segments.reindex(table.index)
@@ -176,7 +185,9 @@ def cost_of_looks(plan: Plan) -> float:
     return 1.0
 
 
-def _as_if_begun(events: pa.Table, plan: Plan, metric: MetricConfig) -> pd.DataFrame:
+def _as_if_begun(
+    events: pa.Table, plan: Plan, metric: MetricConfig, margins: Mapping[str, float] | None
+) -> pd.DataFrame:
     """Measure the metric as if an experiment had begun some weeks ago, everybody the control."""
     newest = pc.max(events[TIME]).as_py()
     begun = newest + 1 - LOOKED_BACK * MICROSECONDS_PER_DAY
@@ -187,12 +198,15 @@ def _as_if_begun(events: pa.Table, plan: Plan, metric: MetricConfig) -> pd.DataF
             UNIT_ID: recent[UNIT_ID],
             "recommendation_id": pa.array([""] * recent.num_rows, pa.string()),
             TIME: recent[TIME],
+            "variant": pa.array([plan.control] * recent.num_rows, pa.string()),
             "digest": pa.array([_NOBODY] * recent.num_rows, pa.string()),
         }
     )
     experiment = Experiment.of(plan, arms)
-    found = measure_outcomes(lists, events, experiment, {plan.primary: metric}, until=newest + 1)
-    return found.units
+    primary = {plan.primary: metric}
+    return measure_outcomes(
+        lists, events, experiment, primary, until=newest + 1, margins=margins
+    ).units
 
 
 def _traffic(first: Floats, plan: Plan) -> Floats:
@@ -222,20 +236,13 @@ def _pace(traffic: Floats) -> float:
 
 
 def _baseline(table: pd.DataFrame, name: str, metric: MetricConfig, among: Flags) -> Baseline:
-    values = table[name].to_numpy(dtype=np.float64)
-    chosen = among & ~np.isnan(values)
-    if metric.winsorise is not None:
-        values = np.minimum(values, np.nanquantile(values, metric.winsorise))
-    per = table[name + PER].to_numpy(dtype=np.float64) if metric.is_ratio else np.ones(len(table))
-    before = table[name + BEFORE].to_numpy(dtype=np.float64)
-    half = np.arange(int(chosen.sum())) % 2 == 1
-    sample = Sample(
-        values[chosen], per[chosen], before[chosen], np.zeros(len(half), dtype=np.int64), half
-    )
+    half = np.cumsum(among) % 2 == 0
+    sample = take_sample(table, name, metric, among, half, np.zeros(len(half), dtype=np.int64))
+    users = len(sample.values)
     if not sample.is_enough:
-        raise DataError(f"{name} was measured on {len(half)} users, too few to plan by")
+        raise DataError(f"{name} was measured on {users} users, too few to plan by")
     linear = np.concatenate(sample.linear())
-    return Baseline(len(half), float(linear.mean()), float(linear.std()), means(sample).noise)
+    return Baseline(users, float(linear.mean()), float(linear.std()), means(sample).noise)
 
 
 def _needed(

@@ -14,7 +14,9 @@ ANY_EVENT: Final = "*"
 USER: Final = "user"
 LIST: Final = "list"
 
-Value: TypeAlias = Literal["events", "any", "days", "orders", "amount", "quantity"]
+Value: TypeAlias = Literal[
+    "events", "any", "days", "orders", "amount", "quantity", "margin", "milliseconds"
+]
 Quantile: TypeAlias = Annotated[float, Field(gt=0.5, lt=1)]
 
 
@@ -29,7 +31,9 @@ class MetricConfig(Config):
     value: Value = Field(
         "events",
         description="events: how many; any: 1 if there is one; days, orders: on how many days, in "
-        "how many baskets; amount, quantity: their sum",
+        "how many baskets; amount, quantity: their sum; margin: quantities times what the items' "
+        "`margin` says is earned with a piece; milliseconds: how long her lists took to make, no "
+        "event",
     )
     per: str = Field(
         USER, description="over what: user, list (lists she was served), or a kind of event"
@@ -63,12 +67,19 @@ class MetricConfig(Config):
             raise ValueError(f"window = {self.window!r} ends before after = {self.after!r}")
         if self.is_ratio and self.winsorise:
             raise ValueError("winsorise is for values of users, not for a ratio")
+        if self.is_of_lists and (self.per != LIST or self.attributed or self.after or self.window):
+            raise ValueError('milliseconds are of lists: per = "list", and no window')
         return self
 
     @property
     def is_ratio(self) -> bool:
         """Whether it is a sum over a sum, and not a mean over users."""
         return self.per != USER
+
+    @property
+    def is_of_lists(self) -> bool:
+        """Whether it is told by lists alone, and no event plays a part."""
+        return self.value == "milliseconds"
 
     @property
     def sign(self) -> int:
@@ -98,8 +109,10 @@ METRICS: Final[Mapping[str, MetricConfig]] = {
     "orders": MetricConfig(value="orders"),
     "revenue": MetricConfig(value="amount"),
     "units": MetricConfig(value="quantity"),
+    "margin": MetricConfig(value="margin"),
     "activity": MetricConfig(event=ANY_EVENT, value="days"),
     "retention": MetricConfig(event=ANY_EVENT, value="any", after="7d", window="14d"),
     "return_rate": MetricConfig(event="return", per=PURCHASE, better="less"),
+    "latency": MetricConfig(value="milliseconds", per=LIST, better="less"),
 }
 """Those that are always there; a config's own replace one of the same name."""

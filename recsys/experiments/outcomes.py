@@ -1,6 +1,6 @@
 """What came of an experiment: one row for each user, from lists that were served and events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,8 @@ from recsys.events.schema import (
     BASKET_ID,
     EVENT,
     EVENT_ID,
+    ITEM_ID,
+    MARGIN,
     MICROSECONDS_PER_DAY,
     QUANTITY,
     TIME,
@@ -22,17 +24,19 @@ from recsys.experiments.definition import Experiment
 from recsys.experiments.metrics import ANY_EVENT, LIST, USER, MetricConfig
 
 UNIT_ID: Final = "unit_id"
-LISTED: Final = (UNIT_ID, "recommendation_id", TIME, "digest")
-"""What a served list has to tell; ``differs`` and an axis' column may stand beside."""
+LISTED: Final = (UNIT_ID, "recommendation_id", TIME, "variant", "digest")
+"""What a served list has to tell; ``differs`` and ``milliseconds`` may stand beside."""
 PER, BEFORE = ":per", ":before"
 """What the columns of a metric end with: what it is divided by, and the same before the start."""
+_IDENTITY: Final = "arms USING (variant, digest)"
 _VALUES: Final[Mapping[str, str]] = {
     "events": "count(*)",
     "any": "max(1)",
     "days": f"count(DISTINCT {TIME} // {MICROSECONDS_PER_DAY})",
     "orders": f"count(DISTINCT coalesce({BASKET_ID}, {EVENT_ID}))",
     "amount": f"sum({AMOUNT})",
-    "quantity": f"sum({QUANTITY})",
+    "quantity": f"sum(coalesce({QUANTITY}, 1))",
+    "margin": f"sum(coalesce({QUANTITY}, 1) * {MARGIN})",
 }
 
 
@@ -65,14 +69,15 @@ def measure_outcomes(
     metrics: Mapping[str, MetricConfig],
     *,
     until: int,
+    margins: Mapping[str, float] | None = None,
 ) -> Outcomes:
     """Join what was served with what was done.
 
     Parameters
     ----------
     lists
-        Served lists of the experiment, with the columns `LISTED`, and ``differs`` where the other
-        arm was asked as well.
+        Served lists of the experiment, with the columns `LISTED`, ``differs`` where the other arm
+        was asked as well, and ``milliseconds`` where that is known.
     events
         Of these users, with ``unit_id`` and the columns of an event; others are left out.
     experiment
@@ -81,6 +86,8 @@ def measure_outcomes(
         What to measure.
     until
         Microseconds; nothing at or after it counts.
+    margins
+        Minor units that are earned with a piece of an item, by its id; of others nothing is.
 
     Raises
     ------
@@ -94,10 +101,11 @@ def measure_outcomes(
     try:
         connection.register("lists", lists)
         connection.register("events", events)
-        _find_units(connection, experiment, until, differs="differs" in lists.column_names)
-        _measure(connection, metrics, until)
+        _find_units(connection, experiment, until, lists.column_names)
+        _measure(connection, metrics, until, margins or {})
         ((contaminated,),) = rows(connection, "SELECT count(*) FROM units WHERE arms > 1")
-        ((foreign,),) = rows(connection, "SELECT count(*) FROM lists ANTI JOIN arms USING (digest)")
+        foreign_lists = f"SELECT count(*) FROM lists ANTI JOIN {_IDENTITY}"
+        ((foreign,),) = rows(connection, foreign_lists)
         found = connection.execute(_table(metrics, until)).df().set_index(UNIT_ID)
     finally:
         connection.close()
@@ -105,34 +113,54 @@ def measure_outcomes(
 
 
 def _find_units(
-    connection: duckdb.DuckDBPyConnection, experiment: Experiment, until: int, *, differs: bool
+    connection: duckdb.DuckDBPyConnection,
+    experiment: Experiment,
+    until: int,
+    known: Sequence[str],
 ) -> None:
     arms = ", ".join(
-        f"({literal(arm.digest)}, {number})" for number, arm in enumerate(experiment.arms)
+        f"({literal(arm.variant)}, {literal(arm.digest)}, {number})"
+        for number, arm in enumerate(experiment.arms)
     )
-    connection.execute(f"CREATE TABLE arms AS SELECT * FROM (VALUES {arms}) AS t(digest, arm)")
-    differing = "sum(differs::INT)" if differs else "NULL::BIGINT"
+    connection.execute(
+        f"CREATE TABLE arms AS SELECT * FROM (VALUES {arms}) AS t(variant, digest, arm)"
+    )
+    differing = "sum(differs::INT)" if "differs" in known else "NULL::BIGINT"
+    took = "milliseconds" if "milliseconds" in known else "NULL::DOUBLE"
     connection.execute(
         f"CREATE TABLE units AS SELECT {UNIT_ID}, min(arm) AS arm, min({TIME}) AS first, "
         f"max({TIME}) AS last, count(*) AS lists, {differing} AS differing, "
-        f"count(DISTINCT arm) AS arms FROM lists JOIN arms USING (digest) "
+        f"sum({took}) AS took, count({took}) AS timed, "
+        f"count(DISTINCT arm) AS arms FROM lists JOIN {_IDENTITY} "
         f"WHERE {TIME} < {until} GROUP BY {UNIT_ID}"
     )
 
 
 def _measure(
-    connection: duckdb.DuckDBPyConnection, metrics: Mapping[str, MetricConfig], until: int
+    connection: duckdb.DuckDBPyConnection,
+    metrics: Mapping[str, MetricConfig],
+    until: int,
+    margins: Mapping[str, float],
 ) -> None:
     """Sum up each user's events, all metrics in one pass."""
-    sums = [part for name, metric in metrics.items() for part in _sums(name, metric, until)] or [
+    of_events = {name: metric for name, metric in metrics.items() if not metric.is_of_lists}
+    sums = [part for name, metric in of_events.items() for part in _sums(name, metric, until)] or [
         "count(*) AS n"
     ]
+    earned, of_items = f"0.0 AS {MARGIN}", ""
+    if margins and any(metric.value == "margin" for metric in metrics.values()):
+        told = {ITEM_ID: list(margins), MARGIN: list(margins.values())}
+        connection.register("margins", pa.table(told))
+        earned, of_items = (
+            f"coalesce({MARGIN}, 0) AS {MARGIN}",
+            f"LEFT JOIN margins USING ({ITEM_ID})",
+        )
     named = "EXISTS (SELECT 1 FROM lists AS l WHERE l.recommendation_id = e.recommendation_id)"
     attributed = named if any(metric.attributed for metric in metrics.values()) else "false"
     connection.execute(
         f"CREATE TABLE sums AS SELECT {UNIT_ID}, {', '.join(sums)} FROM ("
-        f"SELECT e.*, u.first, {attributed} AS attributed FROM events AS e "
-        f"JOIN units AS u USING ({UNIT_ID}) WHERE e.{TIME} < {until} AND u.arms = 1"
+        f"SELECT e.*, u.first, {attributed} AS attributed, {earned} FROM events AS e "
+        f"JOIN units AS u USING ({UNIT_ID}) {of_items} WHERE e.{TIME} < {until} AND u.arms = 1"
         f") GROUP BY {UNIT_ID}"
     )
 
@@ -153,6 +181,15 @@ def _sums(name: str, metric: MetricConfig, until: int) -> list[str]:
     return found
 
 
+def _of_lists(name: str) -> list[str]:
+    """Return how long a user's lists took, over those of which it is known."""
+    return [
+        f"CASE WHEN u.timed > 0 THEN u.took END AS {quote(name)}",
+        f"0.0 AS {quote(name + BEFORE)}",
+        f"u.timed::DOUBLE AS {quote(name + PER)}",
+    ]
+
+
 def _of_kind(event: str) -> str:
     return "true" if event == ANY_EVENT else f"{EVENT} = {literal(event)}"
 
@@ -160,6 +197,9 @@ def _of_kind(event: str) -> str:
 def _table(metrics: Mapping[str, MetricConfig], until: int) -> str:
     columns = [f"u.{name}" for name in (UNIT_ID, "arm", "first", "last", "lists", "differing")]
     for name, metric in metrics.items():
+        if metric.is_of_lists:
+            columns += _of_lists(name)
+            continue
         value = f"coalesce(s.{quote(name)}, 0)::DOUBLE"
         over = f"u.first + {metric.ends} <= {until}" if metric.ends else "true"
         columns.append(f"CASE WHEN {over} THEN {value} END AS {quote(name)}")

@@ -17,7 +17,7 @@ from recsys.experiments.definition import Experiment, Plan
 from recsys.experiments.design import Design, design
 from recsys.experiments.enrolment import Weights
 from recsys.experiments.metrics import MetricConfig
-from recsys.experiments.outcomes import UNIT_ID, measure_outcomes
+from recsys.experiments.outcomes import UNIT_ID, Outcomes, measure_outcomes
 from recsys.experiments.results import Analysis
 from recsys.experiments.running import check_metrics, opened
 from recsys.experiments.verdict import Verdict, decide
@@ -64,6 +64,7 @@ def read(
     name: str,
     metrics: Mapping[str, MetricConfig],
     *,
+    margins: Mapping[str, float] | None = None,
     until: int | None = None,
     days: int = 0,
 ) -> Read:
@@ -77,6 +78,8 @@ def read(
         Which.
     metrics
         Every metric there is; those the plan names decide, the others are shown.
+    margins
+        See `measure_outcomes`; without any, metrics of margins are not measured.
     until
         Microseconds; nothing at or after it counts. Default: its end, or just after the newest
         list and event.
@@ -94,6 +97,7 @@ def read(
     """
     kept = state.experiments.of(name)
     experiment = opened(kept)
+    metrics = metrics if margins else _without_margins(metrics)
     check_metrics(experiment.plan, metrics)
     lists, segments = lists_of(state, experiment)
     if not lists.num_rows:
@@ -102,7 +106,11 @@ def read(
     end = max(newest, state.newest_time() or newest) + 1
     end = min(end, kept.stopped_at or end) if until is None else until
     events = events_of(state, experiment, lists)
-    outcomes = measure_outcomes(lists, events, experiment, metrics, until=end)
+
+    def measured(by: Mapping[str, MetricConfig], known: int) -> Outcomes:
+        return measure_outcomes(lists, events, experiment, by, until=known, margins=margins)
+
+    outcomes = measured(metrics, end)
     stopped = kept.stopped_at is not None
     analysis = analyse(experiment, outcomes, metrics, segments, stopped=stopped)
     lasted = max((end - first) / MICROSECONDS_PER_DAY, 1 / 24)
@@ -112,23 +120,26 @@ def read(
 
     def known_by(day: int) -> Analysis:
         known = min(first + day * MICROSECONDS_PER_DAY, end)
-        earlier = measure_outcomes(lists, events, experiment, primary, until=known)
-        return analyse(experiment, earlier, primary, strata, stopped=stopped)
+        return analyse(experiment, measured(primary, known), primary, strata, stopped=stopped)
 
     course = _course(known_by, math.ceil(lasted), days)
     every = _weeks(metrics[experiment.plan.primary], min(days, int(lasted / 7)))
     weeks: list[Point] = []
     if every:
-        by_week = measure_outcomes(lists, events, experiment, every, until=end)
+        by_week = measured(every, end)
         for number, name in enumerate(every, start=1):
             week = analyse(_by(experiment, name), by_week, every, strata, stopped=stopped)
             weeks += [Point(number, one.variant, one.relative) for one in week.primary]
     return Read(analysis, verdict, first, end, course, tuple(weeks))
 
 
+def _without_margins(metrics: Mapping[str, MetricConfig]) -> Mapping[str, MetricConfig]:
+    return {name: metric for name, metric in metrics.items() if metric.value != "margin"}
+
+
 def _weeks(metric: MetricConfig, n: int) -> dict[str, MetricConfig]:
     """Return a metric for each week; none where it has days of its own."""
-    if metric.after or metric.window:
+    if metric.after or metric.window or metric.is_of_lists:
         return {}
     return {
         f"week {week + 1}": metric.model_copy(
@@ -151,7 +162,13 @@ def _course(known_by: Callable[[int], Analysis], lasted: int, days: int) -> tupl
     )
 
 
-def plan_for(state: StateStore, plan: Plan, metrics: Mapping[str, MetricConfig]) -> Design:
+def plan_for(
+    state: StateStore,
+    plan: Plan,
+    metrics: Mapping[str, MetricConfig],
+    *,
+    margins: Mapping[str, float] | None = None,
+) -> Design:
     """Work out what a plan takes at a shop's own traffic.
 
     Parameters
@@ -160,8 +177,8 @@ def plan_for(state: StateStore, plan: Plan, metrics: Mapping[str, MetricConfig])
         Where its events and memberships are.
     plan
         What a person wrote.
-    metrics
-        Every metric there is.
+    metrics, margins
+        As for `read`.
 
     Raises
     ------
@@ -170,12 +187,14 @@ def plan_for(state: StateStore, plan: Plan, metrics: Mapping[str, MetricConfig])
     DataError
         See `recsys.experiments.design.design`.
     """
+    metrics = metrics if margins else _without_margins(metrics)
     check_metrics(plan, metrics)
     parts = [_by_unit(part, plan) for part in state.event_tables()]
     events = pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
     units = pc.unique(events[UNIT_ID]).to_pylist() if parts else []
     known = state.profiles.of(units) if plan.unit == "user" else {}
-    return design(plan, events, metrics[plan.primary], _table_of_segments(known))
+    segments = _table_of_segments(known)
+    return design(plan, events, metrics[plan.primary], segments, margins=margins)
 
 
 def lists_of(state: StateStore, experiment: Experiment) -> tuple[pa.Table, pd.DataFrame]:
@@ -234,8 +253,10 @@ def _table(rows: list[tuple[str, Exposure]]) -> pa.Table:
             UNIT_ID: pa.array([unit for unit, _ in rows], pa.string()),
             "recommendation_id": pa.array([one.recommendation_id for _, one in rows], pa.string()),
             TIME: pa.array([one.time for _, one in rows], pa.int64()),
+            "variant": pa.array([one.variant for _, one in rows], pa.string()),
             "digest": pa.array([one.digest for _, one in rows], pa.string()),
             "differs": pa.array([one.differs for _, one in rows], pa.bool_()),
+            "milliseconds": pa.array([one.milliseconds for _, one in rows], pa.float64()),
         }
     )
 

@@ -3,7 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from recsys.experiments.metrics import MetricConfig
+from recsys.experiments.outcomes import BEFORE, PER
 from recsys.statistics import Estimate, cuped, estimate, estimate_ratio, stratified, welch
 from recsys.types import Flags, Floats, Indices
 
@@ -55,6 +58,35 @@ class Sample(NamedTuple):
             ratio = tops.sum() / bottoms.sum()
             found.append(ratio + (tops - ratio * bottoms) / bottoms.mean())
         return found[0], found[1]
+
+
+def take_sample(
+    units: pd.DataFrame,
+    name: str,
+    metric: MetricConfig,
+    among: Flags,
+    treated: Flags,
+    strata: Indices,
+) -> Sample:
+    """Take those of some users who have a value; large ones are cut down to a quantile of these.
+
+    Parameters
+    ----------
+    units
+        See `Outcomes`.
+    name, metric
+        What is compared.
+    among, treated, strata
+        Who is compared, who of them is of the treatment, and everybody's stratum, shape
+        ``(n_units,)``.
+    """
+    values = units[name].to_numpy(dtype=np.float64)
+    chosen = among & ~np.isnan(values)
+    if metric.winsorise is not None and chosen.any():
+        values = np.minimum(values, np.quantile(values[chosen], metric.winsorise))
+    per = units[name + PER].to_numpy(dtype=np.float64) if metric.is_ratio else np.ones(len(units))
+    before = units[name + BEFORE].to_numpy(dtype=np.float64)
+    return Sample(values[chosen], per[chosen], before[chosen], strata[chosen], treated[chosen])
 
 
 class Means(NamedTuple):

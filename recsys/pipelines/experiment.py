@@ -93,7 +93,8 @@ def design(config: RecsysConfig, plan: Plan) -> Design:
         See `recsys.experiments.reading.plan_for`.
     """
     with opened_state(config) as state:
-        return plan_for(state, plan, config.experiments.every_metric())
+        metrics = config.experiments.every_metric()
+        return plan_for(state, plan, metrics, margins=_margins(config, state))
 
 
 DAYS = 14
@@ -123,13 +124,23 @@ def analyse(
     """
     with opened_state(config) as state:
         metrics = config.experiments.every_metric()
-        found = read(state, name, metrics, until=until, days=DAYS if folder else 0)
+        margins, days = _margins(config, state), DAYS if folder else 0
+        found = read(state, name, metrics, margins=margins, until=until, days=days)
         said = document(found)
         if state.experiments.of(name).stopped_at is not None:
             state.experiments.conclude(name, json.dumps(said, ensure_ascii=False))
     if folder is not None:
         _write(said, folder)
     return found
+
+
+def _margins(config: RecsysConfig, state: StateStore) -> Mapping[str, float]:
+    """Return what is earned with items, by the active model and what was told since."""
+    store = BundleStore(config.store.path)
+    if store.active_version() is None:
+        return {}
+    catalogue = open_bundle(store.load()).ranker.model.catalogue
+    return catalogue.told(state.items.since(0)).margins()
 
 
 def _write(said: Mapping[str, Any], folder: Path) -> None:

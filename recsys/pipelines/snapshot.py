@@ -10,7 +10,7 @@ import pandas as pd
 
 from recsys.config import RecsysConfig
 from recsys.errors import DataError
-from recsys.events.schema import CATEGORY, ITEM_ID, USER_ID
+from recsys.events.schema import CATEGORY, ITEM_ID, MARGIN, USER_ID
 from recsys.events.shop import Shop
 from recsys.interactions import (
     HALF_LIVES,
@@ -34,7 +34,7 @@ from recsys.segments import (
 )
 from recsys.vocabulary import Vocabulary
 
-TEXT_COLUMNS = (CATEGORY, "brand", "title")
+TEXT_COLUMNS = (CATEGORY, "brand", "title", MARGIN)
 """Columns of the items file that a bundle keeps, besides those that an axis reads."""
 
 

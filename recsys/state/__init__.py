@@ -6,6 +6,7 @@ from recsys.state.experiments import KeptExperiment
 from recsys.state.exposures import Exposure
 from recsys.state.items import Fields
 from recsys.state.keys import SCOPES, Key, Scope, digest_of_key
+from recsys.state.ledger import Entry
 from recsys.state.people import CONSENTS, Consent, Person, Receipt
 from recsys.state.profiles import Profile
 from recsys.state.reader import HistoryReader
@@ -15,6 +16,7 @@ __all__ = [
     "CONSENTS",
     "SCOPES",
     "Consent",
+    "Entry",
     "Exposure",
     "Fields",
     "HistoryReader",

@@ -48,6 +48,8 @@ class Exposure(NamedTuple):
         nobody looked.
     sides
         Of a list of two variants, whose pick each item is; None for other lists.
+    milliseconds
+        How long the list took to make; None where that was not measured.
     """
 
     recommendation_id: str
@@ -65,6 +67,7 @@ class Exposure(NamedTuple):
     session_id: str | None = None
     differs: bool | None = None
     sides: Sequence[str] | None = None
+    milliseconds: float | None = None
 
 
 class Exposures:

@@ -53,10 +53,17 @@ def _parts_of_experiments(connection: Connection) -> None:
             connection.execute(text(f"ALTER TABLE exposures ADD COLUMN {column}"))
 
 
+def _how_long_lists_took(connection: Connection) -> None:
+    """Version 4 did not say how long a list took; the ledger was not there either."""
+    if inspect(connection).has_table("exposures"):
+        connection.execute(text("ALTER TABLE exposures ADD COLUMN milliseconds DOUBLE PRECISION"))
+
+
 STEPS: Final[Mapping[str, tuple[Callable[[Connection], None], str]]] = {
     "1": (_revisions_and_consent, "2"),
     "2": (_told_and_context, "3"),
     "3": (_parts_of_experiments, "4"),
+    "4": (_how_long_lists_took, "5"),
 }
 """Version -> what brings its tables on, and to which version; new tables are made apart."""
 

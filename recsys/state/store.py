@@ -17,6 +17,7 @@ from recsys.state.exposures import Exposures
 from recsys.state.items import Items
 from recsys.state.keys import Keys
 from recsys.state.leases import hold
+from recsys.state.ledger import Ledger
 from recsys.state.people import Consent, Receipt
 from recsys.state.profiles import Profiles
 from recsys.state.reader import HistoryReader
@@ -38,7 +39,8 @@ class StateConfig(Config):
 class StateStore(HistoryReader):
     """Users and their histories: what `HistoryReader` reads, and the filling of it.
 
-    Its parts `items`, `profiles`, `exposures`, `experiments` and `keys` are of the same database.
+    Its parts `items`, `profiles`, `exposures`, `experiments`, `ledger` and `keys` are of the same
+    database.
 
     Each method is one transaction, and one store may be shared between threads. Every method
     raises `StateError` if the database cannot be used, and all but `create` if it was never
@@ -69,6 +71,7 @@ class StateStore(HistoryReader):
         self.exposures = Exposures(self._database)
         self.keys = Keys(self._database)
         self.experiments = Experiments(self._database)
+        self.ledger = Ledger(self._database)
 
     def create(self) -> None:
         """Make the folder and the tables, and bring older ones on; what is there stays."""

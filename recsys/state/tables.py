@@ -29,7 +29,7 @@ from recsys.events.schema import (
     USER_ID,
 )
 
-SCHEMA_VERSION: Final = "4"
+SCHEMA_VERSION: Final = "5"
 
 SCHEMA_KEY: Final = "schema_version"
 NEWEST_KEY: Final = "newest_time"
@@ -152,6 +152,7 @@ exposures: Final = Table(
     _text("session_id", nullable=True),
     Column("differs", Boolean()),
     _text("sides", nullable=True),
+    Column("milliseconds", Double()),
 )
 Index("exposures_of_user", exposures.c[USER_ID])
 _partial_index(
@@ -170,6 +171,18 @@ experiments: Final = Table(
     _whole("started_at"),
     _whole("stopped_at"),
     _text("results", nullable=True),
+)
+
+# Differences between two variants, however they were measured; `source` is what measured them.
+ledger: Final = Table(
+    "ledger",
+    metadata,
+    *(_key(name) for name in ("kind", "source", "control", "variant", "metric")),
+    _text("control_digest"),
+    _text("variant_digest"),
+    *(Column(name, Double(), nullable=False) for name in ("mean", "low", "high")),
+    _whole("n", 0),
+    _whole("measured_at", 0),
 )
 
 # A visitor's id or a session's, and the user it turned out to be.
@@ -222,6 +235,7 @@ TABLES: Final = (
     keys,
     leases,
     experiments,
+    ledger,
 )
 """In the order of creation: ``meta`` first, so that a half-made state is known as ours."""
 

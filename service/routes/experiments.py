@@ -65,7 +65,9 @@ def stop(front: Front, name: str) -> ExperimentAnswer:
 @router.get("/{name}/analysis", dependencies=[READ])
 def analysis(front: Front, name: str) -> dict[str, Any]:
     """Look at it now, by the design that was written down."""
-    return document(read(front.state, name, front.config.experiments.every_metric()))
+    margins = front.models.served.ranker.model.catalogue.margins()
+    metrics = front.config.experiments.every_metric()
+    return document(read(front.state, name, metrics, margins=margins))
 
 
 def _told(front: Shopfront, kept: KeptExperiment) -> ExperimentAnswer:

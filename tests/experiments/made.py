@@ -30,6 +30,7 @@ def lists_of(rows: list[tuple[str, str, float, str]]) -> pa.Table:
     """Return served lists of (unit, recommendation, day, variant)."""
     frame = pd.DataFrame(rows, columns=["unit_id", "recommendation_id", "time", "digest"])
     frame["time"] = (frame["time"] * DAY).astype("int64")
+    frame["variant"] = frame["digest"]
     frame["digest"] = frame["digest"].map(lambda name: DIGESTS.get(name, name))
     return pa.Table.from_pandas(frame, preserve_index=False)
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
@@ -71,7 +72,12 @@ def value_of(metric, events):
 def test_it_is_what_a_slow_loop_finds(seed):
     lists, events = drawn(seed)
     lists, events = lists_of([*lists, ("u0", "foreign", 40.0, "another")]), events_of(events)
-    metrics = {**METRICS, "late": MetricConfig(after="2d", window="5d", before="9d")}
+    of_events = {
+        name: metric
+        for name, metric in METRICS.items()
+        if metric.value not in ("margin", "milliseconds")
+    }
+    metrics = {**of_events, "late": MetricConfig(after="2d", window="5d", before="9d")}
     found = measure_outcomes(lists, events, experiment(), metrics, until=UNTIL)
     expected = slowly(lists.to_pylist(), events.to_pylist(), metrics, UNTIL)
     assert found.units.index.tolist() == sorted(expected)
@@ -127,3 +133,42 @@ def test_a_column_that_is_missing_is_named():
 def test_a_metric_that_cannot_be_meant_is_refused(said, message):
     with pytest.raises(ValidationError, match=message):
         MetricConfig(**said)
+
+
+def test_two_variants_may_be_one_recipe() -> None:
+    """The names are part of an identity: a variant can be held against itself."""
+    one = experiment()
+    same = one._replace(arms=tuple(arm._replace(digest="same") for arm in one.arms))
+    rows = [("u", "r1", 1, "old"), ("v", "r2", 1, "new")]
+    lists = lists_of(rows)
+    lists = lists.set_column(
+        lists.column_names.index("digest"), "digest", pa.array(["same"] * len(rows))
+    )
+    found = measure_outcomes(lists, events_of([]), same, {}, until=UNTIL)
+    assert found.units["arm"].to_dict() == {"u": 0, "v": 1}
+    assert (found.contaminated, found.foreign) == (0, 0)
+
+
+def test_what_is_earned_with_pieces() -> None:
+    rows = [
+        {"unit": "u", "event": "purchase", "day": 2, "quantity": 3.0},
+        {"unit": "u", "event": "purchase", "day": 2},
+        {"unit": "u", "event": "view", "day": 2, "quantity": 5.0},
+    ]
+    events = events_of(rows).append_column("item_id", pa.array(["a", "b", "a"]))
+    lists = lists_of([("u", "r1", 1, "old")])
+    metrics = {"margin": METRICS["margin"]}
+    for margins, earned in (({"a": 150.0, "b": 7.0}, 457.0), ({"a": 150.0}, 450.0), ({}, 0.0)):
+        found = measure_outcomes(lists, events, experiment(), metrics, until=UNTIL, margins=margins)
+        assert found.units["margin"].tolist() == [earned]
+
+
+def test_how_long_lists_took() -> None:
+    lists = lists_of([("u", "r1", 1, "old"), ("u", "r2", 2, "old"), ("v", "r3", 1, "new")])
+    took = lists.append_column("milliseconds", pa.array([2.0, None, None], pa.float64()))
+    metrics = {"latency": METRICS["latency"]}
+    found = measure_outcomes(took, events_of([]), experiment(), metrics, until=UNTIL).units
+    assert found.loc["u", ["latency", "latency:per"]].tolist() == [2.0, 1.0]
+    assert np.isnan(found.loc["v", "latency"])
+    unknown = measure_outcomes(lists, events_of([]), experiment(), metrics, until=UNTIL).units
+    assert unknown["latency"].isna().all()

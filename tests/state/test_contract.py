@@ -388,7 +388,7 @@ class TestStateContract:
             connection.execute(text("update meta set value = '99' where key = 'schema_version'"))
         later = open_store(url)
         for use in (later.create, later.counts, later.clear, store.ping):
-            with pytest.raises(StateError, match=r"version 99 .* works with 4;.*recsys train"):
+            with pytest.raises(StateError, match=r"version 99 .* works with 5;.*recsys train"):
                 use()
 
     @pytest.mark.usefixtures("store")

@@ -3,7 +3,7 @@
 import pytest
 
 from recsys.errors import ConfigError, NotFoundError
-from recsys.state import Exposure, KeptExperiment, StateStore
+from recsys.state import Entry, Exposure, KeptExperiment, StateStore
 
 
 def kept(name: str = "one", **values: object) -> KeptExperiment:
@@ -88,6 +88,7 @@ def test_its_lists_are_read_in_parts(store: StateStore) -> None:
             session_id="s",
             differs=bool(number % 2),
             sides=["control"],
+            milliseconds=1.5,
         )
 
     store.exposures.add([exposure(n, "one" if n < 4 else None) for n in range(6)])
@@ -96,3 +97,15 @@ def test_its_lists_are_read_in_parts(store: StateStore) -> None:
         exposure(number, "one") for number in range(4)
     ]
     assert list(store.exposures.of_experiment("two")) == []
+
+
+def test_the_ledger_keeps_the_last_of_each_source(store: StateStore) -> None:
+    def entry(source: str, mean: float, *, at: int) -> Entry:
+        who = (source, "old", "new", "ndcg@10", "o" * 64, "n" * 64)
+        return Entry("offline", *who, mean, mean - 0.01, mean + 0.01, 300, at)
+
+    assert store.ledger.all() == []
+    store.ledger.add()
+    store.ledger.add(entry("june", 0.02, at=7), entry("may", 0.01, at=5))
+    store.ledger.add(entry("may", 0.03, at=5))
+    assert store.ledger.all() == [entry("may", 0.03, at=5), entry("june", 0.02, at=7)]

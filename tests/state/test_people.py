@@ -400,7 +400,7 @@ def test_a_state_of_version_1_is_brought_on(url: str, tmp_path: Any, open_store:
         for statement in VERSION_1:
             connection.execute(text(statement))
     store = open_store(url)
-    with pytest.raises(StateError, match="older than 4; `recsys train` or `recsys serve`"):
+    with pytest.raises(StateError, match="older than 5; `recsys train` or `recsys serve`"):
         store.ping()
     store.create()
     assert store.user_ids() == ["u", "v"]
@@ -432,7 +432,7 @@ def test_a_state_of_version_2_keeps_what_was_served(
     store.create()
     (found,) = store.exposures.of("u")
     assert (found.items, found.context) == (["i1"], {})
-    assert (found.session_id, found.differs, found.sides) == (None, None, None)
+    assert (found.session_id, found.differs, found.sides, found.milliseconds) == (None,) * 4
     store.exposures.add([exposure("r2", "u")])
     assert [one.recommendation_id for one in store.exposures.of("u")] == ["r1", "r2"]
     assert len(store.all_events()) == 2

@@ -55,7 +55,7 @@ def others() -> dict[str, Table]:
 
 def test_the_tables_are_those_of_this_version() -> None:
     """A change here needs another `SCHEMA_VERSION`: states of this one exist."""
-    assert SCHEMA_VERSION == "4"
+    assert SCHEMA_VERSION == "5"
     assert {name: [column.name for column in table.c] for name, table in others().items()} == {
         "meta": ["key", "value"],
         "users": [
@@ -65,7 +65,7 @@ def test_the_tables_are_those_of_this_version() -> None:
         "exposures": [
             *("recommendation_id", "user_id", "time", "variant", "digest", "model_version"),
             *("fallback", "experiment", "segments", "items", "propensities", "context"),
-            *("session_id", "differs", "sides"),
+            *("session_id", "differs", "sides", "milliseconds"),
         ],
         "links": ["kind", "alias", "user_id"],
         "items": ["item_id", "fields", "revision"],
@@ -76,6 +76,10 @@ def test_the_tables_are_those_of_this_version() -> None:
         "experiments": [
             *("name", "definition", "digest", "coverage", "created_at", "started_at"),
             *("stopped_at", "results"),
+        ],
+        "ledger": [
+            *("kind", "source", "control", "variant", "metric", "control_digest"),
+            *("variant_digest", "mean", "low", "high", "n", "measured_at"),
         ],
     }
     assert {column.name: str(column.type) for column in events.c} == {
