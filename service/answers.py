@@ -5,12 +5,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from recsys.errors import ConfigError, nearest
 from recsys.experiments.assignment import position
 from recsys.experiments.enrolment import Enrolled
-from recsys.ranking import Ranking, Reason, Request, Variant, reasons
+from recsys.experiments.interleaving import SIDES, Side, coins, team_draft
+from recsys.ranking import Ranking, Reason, Request, Variant, merged, reasons
 from recsys.ranking.scorer import Scorer
 from recsys.segments import Named, from_names
 from recsys.state import Exposure, Pulse
@@ -21,6 +22,8 @@ from service.served import Served
 
 SHADOW = "shadow"
 """The salt of lists at which the other variants are asked as well."""
+INTERLEAVED = "interleaved"
+"""What the answer says in place of a variant where the list holds items of two."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,14 @@ class _Making:
     began: float
 
 
+class _Listed(NamedTuple):
+    """A list, what speaks for its items, and, of a list of two variants, whose pick each is."""
+
+    ranking: Ranking
+    told: list[list[Reason]]
+    sides: list[Side] | None = None
+
+
 def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
     """Rank for a user, as she is now.
 
@@ -132,8 +143,9 @@ def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
     making = _Making(
         front, served, variant, known, scorer, request, asked, degraded, enrolled, began
     )
-    ranking = served.ranker.answer(scorer, request)
-    body = _body(making, ranking, explain=asked.explain)
+    listed = _listed(making)
+    ranking = listed.ranking
+    body = _body(making, listed, explain=asked.explain)
     kept = known.consent != "none"
     front.metrics.lists.labels(
         variant.name,
@@ -143,7 +155,47 @@ def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
     ).inc()
     if not kept:
         return Answered(body, None)
-    return Answered(body, _exposure(making, ranking, body), _shadow(making, ranking))
+    return Answered(body, _exposure(making, listed, body), _shadow(making, ranking))
+
+
+def _listed(making: _Making) -> _Listed:
+    """List by her variant, or by the two of an experiment that interleaves them."""
+    own = _listed_by(making, making.variant, making.scorer)
+    enrolled = making.enrolled
+    if enrolled is None or not enrolled.interleaved:
+        return own
+    other = making.front.variant(enrolled.variants[1])
+    scorer = making.known.scorer(making.served.ranker, other)
+    return _interleaved(making, own, _listed_by(making, other, scorer))
+
+
+def _listed_by(making: _Making, variant: Variant, scorer: Scorer) -> _Listed:
+    served = making.served
+    ranking = served.ranker.answer(scorer, making.request)
+    told = reasons(
+        served.ranker.model,
+        making.known.customers,
+        0,
+        ranking,
+        centre=served.ranker.centre(variant),
+        wording=making.front.config.service.reasons,
+        root=scorer.root,
+    )
+    return _Listed(ranking, told)
+
+
+def _interleaved(making: _Making, control: _Listed, treatment: _Listed) -> _Listed:
+    request, vocabulary = making.request, making.served.ranker.model.items.ids
+    both = (control, treatment)
+    ids = [side.ranking.ids(vocabulary) for side in both]
+    drafted = team_draft(ids[0], ids[1], request.k, coins(request.request_id))
+    numbers = [SIDES.index(side) for side in drafted.sides]
+    picks = [
+        (number, ids[number].index(item))
+        for number, item in zip(numbers, drafted.items, strict=True)
+    ]
+    ranking = merged([side.ranking for side in both], picks, request.k)
+    return _Listed(ranking, [both[n].told[place] for n, place in picks], drafted.sides)
 
 
 def _enrolled(front: Shopfront, asked: Asked, pulse: Pulse | None, known: Known) -> Enrolled | None:
@@ -162,7 +214,7 @@ def _shadow(making: _Making, ranking: Ranking) -> Shadow | None:
     front, enrolled = making.front, making.enrolled
     sample = front.config.experiments.shadow
     # While the state is away records wait, and must not hold on to customers.
-    if enrolled is None or making.degraded:
+    if enrolled is None or enrolled.interleaved or making.degraded:
         return None
     if position("sha256-1", SHADOW, making.request.request_id) >= sample:
         return None
@@ -210,18 +262,9 @@ def _said_to_be(known: Known, said: Named) -> Known:
     return known.seen_as(replace(known.customers, memberships=memberships))
 
 
-def _body(making: _Making, ranking: Ranking, *, explain: bool) -> dict[str, Any]:
-    served, variant = making.served, making.variant
+def _body(making: _Making, listed: _Listed, *, explain: bool) -> dict[str, Any]:
+    served, variant, ranking = making.served, making.variant, listed.ranking
     ids = ranking.ids(served.ranker.model.items.ids)
-    told = reasons(
-        served.ranker.model,
-        making.known.customers,
-        0,
-        ranking,
-        centre=served.ranker.centre(variant),
-        wording=making.front.config.service.reasons,
-        root=making.scorer.root,
-    )
     body: dict[str, Any] = {
         "recommendation_id": making.request.request_id,
         "user_id": making.scorer.user_id,
@@ -232,7 +275,7 @@ def _body(making: _Making, ranking: Ranking, *, explain: bool) -> dict[str, Any]
         "shortfall": ranking.shortfall,
         "degraded": making.degraded,
         "experiment": _experiment(making.enrolled),
-        "items": [_item(ranking, n, item_id, told[n]) for n, item_id in enumerate(ids)],
+        "items": [_item(ranking, n, item_id, listed.told[n]) for n, item_id in enumerate(ids)],
         "segments": None,
     }
     if explain:
@@ -241,7 +284,10 @@ def _body(making: _Making, ranking: Ranking, *, explain: bool) -> dict[str, Any]
 
 
 def _experiment(enrolled: Enrolled | None) -> dict[str, str] | None:
-    return enrolled and {"id": enrolled.experiment, "variant": enrolled.arm.variant}
+    if enrolled is None:
+        return None
+    given = INTERLEAVED if enrolled.interleaved else enrolled.arm.variant
+    return {"id": enrolled.experiment, "variant": given}
 
 
 def _explain(body: dict[str, Any], ranking: Ranking, known: Known) -> None:
@@ -264,7 +310,8 @@ def _item(ranking: Ranking, position: int, item_id: str, told: list[Reason]) -> 
     }
 
 
-def _exposure(making: _Making, ranking: Ranking, body: dict[str, Any]) -> Exposure:
+def _exposure(making: _Making, listed: _Listed, body: dict[str, Any]) -> Exposure:
+    ranking = listed.ranking
     return Exposure(
         making.request.request_id,
         making.scorer.user_id,
@@ -279,6 +326,7 @@ def _exposure(making: _Making, ranking: Ranking, body: dict[str, Any]) -> Exposu
         ranking.propensities.tolist(),
         making.asked.context,
         making.asked.session_id,
+        sides=listed.sides,
         milliseconds=(time.perf_counter() - making.began) * 1000,
     )
 

@@ -12,6 +12,9 @@ from recsys.cli.options import DEFAULT_CONFIG, ConfigPath, OutputFormat, read_co
 from recsys.cli.output import Format, print_json, print_table, say
 from recsys.events.times import format_time, parse_time
 from recsys.experiments.document import definition_document, document, verdict_document
+from recsys.experiments.preference import Preferences
+from recsys.experiments.reading import ReadPreferences
+from recsys.experiments.results import Analysis
 from recsys.experiments.running import opened
 from recsys.experiments.verdict import shown
 from recsys.pipelines import experiment as pipeline
@@ -142,8 +145,28 @@ def analyze(
     if format is Format.JSON:
         print_json(document(found))
         return
-    analysis = found.analysis
     _print_verdict(verdict_document(found.verdict))
+    if isinstance(found, ReadPreferences):
+        _print_preferences(found.found)
+    else:
+        _print_analysis(found.analysis)
+
+
+def _print_preferences(found: Preferences) -> None:
+    everybody = [] if found.overall is None else [found.overall]
+    rows = [
+        (
+            *(one.of, one.users, f"{one.interval.mean:+.3f}"),
+            f"[{one.interval.low:+.3f}, {one.interval.high:+.3f}]",
+            *(one.adjusted_p, "yes" if one.declared else ""),
+        )
+        for one in (*everybody, *found.segments)
+    ]
+    columns = ("of", "users", "preference", "interval", "p, adjusted", "declared")
+    print_table(f"{found.lists:,} lists of {found.users:,} users", columns, rows)
+
+
+def _print_analysis(analysis: Analysis) -> None:
     everything = [*analysis.primary, *(g.comparison for g in analysis.guardrails), *analysis.others]
     rows = [
         (

@@ -68,6 +68,11 @@ class Plan(Config):
     """What a person writes down: see the fields."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="its id, for ever")
+    kind: Literal["ab", "interleaving"] = Field(
+        "ab",
+        description="ab: every customer has one of the variants; interleaving: everybody's lists "
+        "hold items of both",
+    )
     hypothesis: str = Field(min_length=1, description="what is expected, of whom, and why")
     control: str = Field(description="the variant that is there now")
     treatments: tuple[str, ...] = Field(min_length=1, description="the variants that may be better")
@@ -111,6 +116,10 @@ class Plan(Config):
             raise ValueError(f"variants are named once, got {', '.join(names)}")
         if self.shares and set(self.shares) != set(names):
             raise ValueError(f"shares name exactly {', '.join(names)}, not {sorted(self.shares)}")
+        if self.kind == "interleaving" and (
+            len(self.treatments) > 1 or self.shares or self.guardrails or self.strata
+        ):
+            raise ValueError("an interleaving has one treatment, and no shares, guardrails, strata")
         if isinstance(self.decision, GroupSequentialDesign) and not self.planned_users:
             raise ValueError(
                 "planned looks need planned_users; `recsys experiment design` works them out"
@@ -156,14 +165,18 @@ class Experiment(NamedTuple):
     @staticmethod
     def of(plan: Plan, arms: tuple[Arm, ...]) -> "Experiment":
         """Give a plan and its arms their digest."""
-        said = Experiment(plan, arms, "").said()
-        text = json.dumps(said, sort_keys=True, separators=(",", ":"))
-        return Experiment(plan, arms, hashlib.sha256(text.encode()).hexdigest())
+        return Experiment(plan, arms, digest_of(Experiment(plan, arms, "").said()))
 
     def said(self) -> dict[str, Any]:
         """Return all that it says, as JSON; the digest is of this."""
         arms = [arm._asdict() for arm in self.arms]
         return {"plan": self.plan.model_dump(mode="json"), "arms": arms}
+
+
+def digest_of(said: Mapping[str, Any]) -> str:
+    """Return the digest of all that an experiment says."""
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def define(

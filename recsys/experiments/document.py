@@ -4,14 +4,17 @@ from typing import Any
 
 from recsys.drawing.documents import plain
 from recsys.experiments.definition import Experiment
-from recsys.experiments.reading import Point, Read
+from recsys.experiments.preference import Preferred
+from recsys.experiments.reading import Point, Read, ReadPreferences
 from recsys.experiments.results import Analysis, Comparison, Guarded, Ratio, SegmentEffect
 from recsys.experiments.verdict import Verdict
 from recsys.statistics import Estimate, Heterogeneity, Interval
 
 
-def document(read: Read) -> dict[str, Any]:
+def document(read: Read | ReadPreferences) -> dict[str, Any]:
     """Return all that a look shows; what is not known is null."""
+    if isinstance(read, ReadPreferences):
+        return _of_preferences(read)
     analysis = read.analysis
     said: dict[str, Any] = plain(
         {
@@ -46,6 +49,48 @@ def document(read: Read) -> dict[str, Any]:
         }
     )
     return said
+
+
+def _of_preferences(read: ReadPreferences) -> dict[str, Any]:
+    found = read.found
+    experiment, votes = found.experiment, found.by_lists
+    said: dict[str, Any] = plain(
+        {
+            "experiment": experiment.plan.name,
+            "digest": experiment.digest,
+            "plan": experiment.plan.model_dump(mode="json"),
+            "first_list": read.first,
+            "until": read.until,
+            "verdict": verdict_document(read.verdict),
+            "users": found.users,
+            "planned_users": experiment.plan.planned_users,
+            "lists": found.lists,
+            "foreign_lists": found.foreign,
+            "decides": found.look.decides,
+            "sample_ratios": [_ratio(found.ratio)],
+            "preference": None if found.overall is None else _preferred(found.overall),
+            "preference_in_segments": [_preferred(one) for one in found.segments],
+            "votes_of_lists": {
+                "delta": votes.delta,
+                "win_rate": votes.win_rate,
+                "low": votes.interval[0],
+                "high": votes.interval[1],
+                "p": votes.p,
+            },
+        }
+    )
+    return said
+
+
+def _preferred(one: Preferred) -> dict[str, Any]:
+    return {
+        "of": one.of,
+        "declared": one.declared,
+        "users": one.users,
+        **_interval(one.interval),
+        "p": one.p,
+        "adjusted_p": one.adjusted_p,
+    }
 
 
 def verdict_document(verdict: Verdict) -> dict[str, Any]:

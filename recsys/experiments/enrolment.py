@@ -21,14 +21,17 @@ class Enrolled(NamedTuple):
     experiment
         Its name.
     arm
-        What she is given.
+        What she is given; the control where she is given both.
     variants
-        Everything that she might have been given.
+        Everything that she might have been given, the control first.
+    interleaved
+        Whether she is given lists of both.
     """
 
     experiment: str
     arm: Arm
     variants: tuple[str, ...]
+    interleaved: bool = False
 
 
 class Enrolment:
@@ -56,7 +59,9 @@ class Enrolment:
         filters = {HOLDOUT_SALT: (holdout, 1.0), f"layer:{plan.layer}": plan.part}
         # What everybody passes need not be hashed.
         self._filters = [(salt, part) for salt, part in filters.items() if part != (0.0, 1.0)]
-        shares = [arm.share for arm in experiment.arms]
+        # Interleaved lists are the same for everybody: there is one arm, that of all.
+        self._interleaves = plan.kind == "interleaving"
+        shares = [1.0] if self._interleaves else [arm.share for arm in experiment.arms]
         self._ranges = ranges(shares, plan.coverage if coverage is None else coverage)
 
     def of(self, unit_id: str, segments: Weights) -> Enrolled | None:
@@ -75,7 +80,7 @@ class Enrolment:
         plan = self.experiment.plan
         if arm == NOBODY:
             return None
-        return Enrolled(plan.name, self.experiment.arms[arm], plan.variants)
+        return Enrolled(plan.name, self.experiment.arms[arm], plan.variants, self._interleaves)
 
     def of_all(self, unit_ids: Sequence[str]) -> Indices:
         """Return the number of each one's arm, `NOBODY` if none, whatever the audience is.

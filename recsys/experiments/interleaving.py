@@ -4,12 +4,14 @@ What is measured is a preference between lists, not an effect on orders or on co
 test before an experiment, not in place of one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.special import bdtr
 
+from recsys.experiments.assignment import position
 from recsys.statistics import Estimate, estimate, estimate_share, wilson
 from recsys.types import Floats
 
@@ -30,6 +32,12 @@ class Interleaved(NamedTuple):
 
     items: list[str]
     sides: list[Side]
+
+
+def coins(key: str) -> Iterator[Side]:
+    """Toss as many coins as one likes, the same ones whenever the key is the same."""
+    for toss in count():
+        yield SIDES[int(position("sha256-1", f"coin {toss}", key) < 0.5)]
 
 
 def team_draft(

@@ -18,6 +18,7 @@ from recsys.experiments.design import Design, design
 from recsys.experiments.enrolment import Weights
 from recsys.experiments.metrics import MetricConfig
 from recsys.experiments.outcomes import UNIT_ID, Outcomes, measure_outcomes
+from recsys.experiments.preference import Preferences, decide_preference, prefer
 from recsys.experiments.results import Analysis
 from recsys.experiments.running import check_metrics, opened
 from recsys.experiments.verdict import Verdict, decide
@@ -59,7 +60,17 @@ class Point(NamedTuple):
     relative: Interval
 
 
-def read(
+@dataclass(frozen=True)
+class ReadPreferences:
+    """Interleaved lists, read and judged; see `Read`."""
+
+    found: Preferences
+    verdict: Verdict
+    first: int
+    until: int
+
+
+def look(
     state: StateStore,
     name: str,
     metrics: Mapping[str, MetricConfig],
@@ -67,7 +78,7 @@ def read(
     margins: Mapping[str, float] | None = None,
     until: int | None = None,
     days: int = 0,
-) -> Read:
+) -> Read | ReadPreferences:
     """Look at an experiment as the state has it.
 
     Parameters
@@ -95,9 +106,36 @@ def read(
     DataError
         When nobody has been served a list of it.
     """
+    metrics = metrics if margins else _without_margins(metrics)
+    kept = _kept(state, name, metrics, until)
+    if kept.experiment.plan.kind == "interleaving":
+        return _preferences(kept, metrics)
+    return _read(kept, metrics, margins, days)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What the state has of an experiment."""
+
+    experiment: Experiment
+    lists: pa.Table
+    segments: pd.DataFrame
+    events: pa.Table
+    first: int
+    until: int
+    stopped: bool
+
+    @property
+    def lasted(self) -> float:
+        """Days, an hour at least."""
+        return max((self.until - self.first) / MICROSECONDS_PER_DAY, 1 / 24)
+
+
+def _kept(
+    state: StateStore, name: str, metrics: Mapping[str, MetricConfig], until: int | None
+) -> _Kept:
     kept = state.experiments.of(name)
     experiment = opened(kept)
-    metrics = metrics if margins else _without_margins(metrics)
     check_metrics(experiment.plan, metrics)
     lists, segments = lists_of(state, experiment)
     if not lists.num_rows:
@@ -106,31 +144,57 @@ def read(
     end = max(newest, state.newest_time() or newest) + 1
     end = min(end, kept.stopped_at or end) if until is None else until
     events = events_of(state, experiment, lists)
+    return _Kept(experiment, lists, segments, events, first, end, kept.stopped_at is not None)
+
+
+def _preferences(kept: _Kept, metrics: Mapping[str, MetricConfig]) -> ReadPreferences:
+    plan = kept.experiment.plan
+    found = prefer(
+        kept.lists,
+        kept.events,
+        kept.experiment,
+        metrics[plan.primary],
+        kept.segments,
+        until=kept.until,
+        stopped=kept.stopped,
+    )
+    verdict = decide_preference(found, users_per_day=found.users / kept.lasted)
+    return ReadPreferences(found, verdict, kept.first, kept.until)
+
+
+def _read(
+    kept: _Kept,
+    metrics: Mapping[str, MetricConfig],
+    margins: Mapping[str, float] | None,
+    days: int,
+) -> Read:
+    experiment, stopped = kept.experiment, kept.stopped
 
     def measured(by: Mapping[str, MetricConfig], known: int) -> Outcomes:
-        return measure_outcomes(lists, events, experiment, by, until=known, margins=margins)
+        return measure_outcomes(
+            kept.lists, kept.events, experiment, by, until=known, margins=margins
+        )
 
-    outcomes = measured(metrics, end)
-    stopped = kept.stopped_at is not None
-    analysis = analyse(experiment, outcomes, metrics, segments, stopped=stopped)
-    lasted = max((end - first) / MICROSECONDS_PER_DAY, 1 / 24)
-    verdict = decide(analysis, users_per_day=analysis.users / lasted)
+    outcomes = measured(metrics, kept.until)
+    analysis = analyse(experiment, outcomes, metrics, kept.segments, stopped=stopped)
+    verdict = decide(analysis, users_per_day=analysis.users / kept.lasted)
     primary = {experiment.plan.primary: metrics[experiment.plan.primary]}
-    strata = segments[[axis for axis in segments if axis == experiment.plan.strata]]
+    axes = [axis for axis in kept.segments if axis == experiment.plan.strata]
+    strata = kept.segments[axes]
 
     def known_by(day: int) -> Analysis:
-        known = min(first + day * MICROSECONDS_PER_DAY, end)
+        known = min(kept.first + day * MICROSECONDS_PER_DAY, kept.until)
         return analyse(experiment, measured(primary, known), primary, strata, stopped=stopped)
 
-    course = _course(known_by, math.ceil(lasted), days)
-    every = _weeks(metrics[experiment.plan.primary], min(days, int(lasted / 7)))
+    course = _course(known_by, math.ceil(kept.lasted), days)
+    every = _weeks(metrics[experiment.plan.primary], min(days, int(kept.lasted / 7)))
     weeks: list[Point] = []
     if every:
-        by_week = measured(every, end)
+        by_week = measured(every, kept.until)
         for number, name in enumerate(every, start=1):
             week = analyse(_by(experiment, name), by_week, every, strata, stopped=stopped)
             weeks += [Point(number, one.variant, one.relative) for one in week.primary]
-    return Read(analysis, verdict, first, end, course, tuple(weeks))
+    return Read(analysis, verdict, kept.first, kept.until, course, tuple(weeks))
 
 
 def _without_margins(metrics: Mapping[str, MetricConfig]) -> Mapping[str, MetricConfig]:
@@ -209,12 +273,12 @@ def lists_of(state: StateStore, experiment: Experiment) -> tuple[pa.Table, pd.Da
     first: dict[str, tuple[int, Weights]] = {}
     for part in state.exposures.of_experiment(plan.name):
         rows = [(unit, one) for one in part if (unit := _unit_of(one, plan)) is not None]
-        parts.append(_table(rows))
+        parts.append(_table(rows, plan))
         for unit, one in rows:
             if unit not in first or one.time < first[unit][0]:
                 first[unit] = (one.time, one.segments)
     segments = _table_of_segments({unit: weights for unit, (_, weights) in first.items()})
-    return pa.concat_tables(parts) if parts else _table([]), segments
+    return pa.concat_tables(parts) if parts else _table([], plan), segments
 
 
 def events_of(state: StateStore, experiment: Experiment, lists: pa.Table) -> pa.Table:
@@ -247,8 +311,8 @@ def _unit_of(one: Exposure, plan: Plan) -> str | None:
     return one.user_id if plan.unit == "user" else one.session_id
 
 
-def _table(rows: list[tuple[str, Exposure]]) -> pa.Table:
-    return pa.table(
+def _table(rows: list[tuple[str, Exposure]], plan: Plan) -> pa.Table:
+    found = pa.table(
         {
             UNIT_ID: pa.array([unit for unit, _ in rows], pa.string()),
             "recommendation_id": pa.array([one.recommendation_id for _, one in rows], pa.string()),
@@ -259,6 +323,12 @@ def _table(rows: list[tuple[str, Exposure]]) -> pa.Table:
             "milliseconds": pa.array([one.milliseconds for _, one in rows], pa.float64()),
         }
     )
+    if plan.kind == "interleaving":
+        texts = pa.list_(pa.string())
+        for name in ("items", "sides"):
+            of_lists = pa.array([getattr(one, name) for _, one in rows], texts)
+            found = found.append_column(name, of_lists)
+    return found
 
 
 def _strongest(weights: Weights) -> dict[str, str]:

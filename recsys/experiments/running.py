@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import ValidationError
 
 from recsys.errors import ConfigError, RecsysError, StateError, nearest
-from recsys.experiments.definition import Arm, Experiment, Plan, define
+from recsys.experiments.definition import Arm, Experiment, Plan, define, digest_of
 from recsys.experiments.enrolment import Enrolled, Enrolment, Weights
 from recsys.experiments.metrics import MetricConfig
 from recsys.state import KeptExperiment, StateStore
@@ -53,7 +53,7 @@ def write_down(
 
 
 def check_metrics(plan: Plan, metrics: Mapping[str, MetricConfig]) -> None:
-    """Refuse a plan that names a metric which is not there.
+    """Refuse a plan that names a metric which is not there, or not one of its kind.
 
     Raises
     ------
@@ -63,6 +63,11 @@ def check_metrics(plan: Plan, metrics: Mapping[str, MetricConfig]) -> None:
     for name in (plan.primary, *(one.metric for one in plan.guardrails)):
         if name not in metrics:
             raise ConfigError(f"there is no metric {name!r}{nearest(name, metrics)}")
+    if plan.kind == "interleaving" and not metrics[plan.primary].attributed:
+        raise ConfigError(
+            f"primary = {plan.primary!r}: an interleaving counts what is done with items of its "
+            "lists; name a metric that is attributed, such as ctr"
+        )
 
 
 def opened(kept: KeptExperiment) -> Experiment:
@@ -74,15 +79,15 @@ def opened(kept: KeptExperiment) -> Experiment:
         When what is kept is not what was written down.
     """
     said = json.loads(kept.definition)
-    found = Experiment.of(
-        Plan.model_validate(said["plan"]), tuple(Arm(**arm) for arm in said["arms"])
-    )
-    if found.digest != kept.digest:
+    # Of what is kept, not of what a plan says by now: that may have more keys than it had.
+    digest = digest_of(said)
+    if digest != kept.digest:
         raise StateError(
             f"the experiment {kept.name!r} was changed after it was written down: its digest is "
-            f"{found.digest[:12]}, not {kept.digest[:12]}"
+            f"{digest[:12]}, not {kept.digest[:12]}"
         )
-    return found
+    arms = tuple(Arm(**arm) for arm in said["arms"])
+    return Experiment(Plan.model_validate(said["plan"]), arms, digest)
 
 
 class Running:

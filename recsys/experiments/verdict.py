@@ -1,9 +1,9 @@
-"""What an experiment comes to: one of five answers, by rules that were there before the numbers."""
+"""What an experiment comes to: an answer, by rules that were there before the numbers."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -11,19 +11,20 @@ from recsys.experiments.results import Analysis, Comparison, Gainers, Guarded, S
 from recsys.statistics import Interval, holm
 
 Answer: TypeAlias = Literal[
-    "ship", "ship for these segments only", "do not ship", "keep running", "invalid"
-]
-MISMATCH: Final = 0.001
-"""With a smaller p of the sample ratio nothing else is read."""
-MOST_CONTAMINATED: Final = 0.01
-"""With a larger share of users in two arms a warning is given."""
-ANSWERS: Final[tuple[Answer, ...]] = (
     "ship",
     "ship for these segments only",
     "do not ship",
     "keep running",
     "invalid",
-)
+    "preferred",
+    "not preferred",
+]
+MISMATCH: Final = 0.001
+"""With a smaller p of the sample ratio nothing else is read."""
+MOST_CONTAMINATED: Final = 0.01
+"""With a larger share of users in two arms a warning is given."""
+ANSWERS: Final[tuple[Answer, ...]] = get_args(Answer)
+"""The last two are of interleaved lists."""
 
 
 @dataclass(frozen=True)

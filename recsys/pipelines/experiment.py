@@ -15,7 +15,7 @@ from recsys.errors import ConfigError, DataError, nearest
 from recsys.experiments import Plan
 from recsys.experiments.design import Design
 from recsys.experiments.document import document
-from recsys.experiments.reading import Read, plan_for, read
+from recsys.experiments.reading import Read, ReadPreferences, look, plan_for
 from recsys.experiments.report import write
 from recsys.experiments.running import write_down
 from recsys.ranking.published import open_bundle
@@ -103,7 +103,7 @@ DAYS = 14
 
 def analyse(
     config: RecsysConfig, name: str, *, until: int | None = None, folder: Path | None = None
-) -> Read:
+) -> Read | ReadPreferences:
     """Look at an experiment; what a stopped one comes to is kept.
 
     Parameters
@@ -120,12 +120,12 @@ def analyse(
     Raises
     ------
     NotFoundError, ConfigError, DataError
-        See `recsys.experiments.reading.read`; or the report cannot be written, or not be drawn.
+        See `recsys.experiments.reading.look`; or the report cannot be written, or not be drawn.
     """
     with opened_state(config) as state:
         metrics = config.experiments.every_metric()
         margins, days = _margins(config, state), DAYS if folder else 0
-        found = read(state, name, metrics, margins=margins, until=until, days=days)
+        found = look(state, name, metrics, margins=margins, until=until, days=days)
         said = document(found)
         if state.experiments.of(name).stopped_at is not None:
             state.experiments.conclude(name, json.dumps(said, ensure_ascii=False))

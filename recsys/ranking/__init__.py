@@ -1,6 +1,6 @@
 """From a request to a ranking: signals, blend, filters, top-k, reasons."""
 
-from recsys.ranking.answer import Ranking, Request
+from recsys.ranking.answer import Ranking, Request, merged
 from recsys.ranking.blend import Weights
 from recsys.ranking.customers import Customers, Yardstick, describe
 from recsys.ranking.ranker import Ranker
@@ -21,6 +21,7 @@ __all__ = [
     "Yardstick",
     "describe",
     "make_variant",
+    "merged",
     "reasons",
     "variants",
 ]

@@ -1,6 +1,9 @@
 """What a list is asked for, and the list."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
+
+import numpy as np
 
 from recsys.ranking.unmet import Unmet
 from recsys.types import Floats, Ids, Indices
@@ -75,3 +78,41 @@ class Ranking(NamedTuple):
     def ids(self, vocabulary: Ids) -> list[str]:
         """Return the item ids, best first."""
         return [str(identifier) for identifier in vocabulary[self.items]]
+
+
+def merged(rankings: Sequence[Ranking], picks: Sequence[tuple[int, int]], k: int) -> Ranking:
+    """Make one list of places of several lists.
+
+    Parameters
+    ----------
+    rankings
+        The lists, of one user.
+    picks
+        For each place, the number of a list and the place in it.
+    k
+        How many were asked for.
+
+    Returns
+    -------
+    Ranking
+        Scores, terms and propensities are those of the lists that the items are from; a term that
+        a list does not have is 0.
+    """
+    names = dict.fromkeys(name for ranking in rankings for name in ranking.terms)
+    chosen = [(rankings[number], place) for number, place in picks]
+    terms = {
+        name: np.array(
+            [float(one.terms[name][at]) if name in one.terms else 0.0 for one, at in chosen]
+        )
+        for name in names
+    }
+    return Ranking(
+        np.array([one.items[at] for one, at in chosen], dtype=np.int64),
+        np.array([one.scores[at] for one, at in chosen], dtype=np.float64),
+        terms,
+        rankings[0].fallback,
+        k - len(picks),
+        np.array([one.propensities[at] for one, at in chosen], dtype=np.float64),
+        [one.offers[at] for one, at in chosen],
+        tuple(dict.fromkeys(unmet for one in rankings for unmet in one.unmet)),
+    )

@@ -8,7 +8,7 @@ from fastapi import APIRouter, status
 
 from recsys.experiments import Plan
 from recsys.experiments.document import definition_document, document
-from recsys.experiments.reading import read
+from recsys.experiments.reading import look
 from recsys.experiments.running import opened, write_down
 from recsys.state import KeptExperiment
 from service.dependencies import ADMIN, READ, Front, Shopfront
@@ -67,7 +67,7 @@ def analysis(front: Front, name: str) -> dict[str, Any]:
     """Look at it now, by the design that was written down."""
     margins = front.models.served.ranker.model.catalogue.margins()
     metrics = front.config.experiments.every_metric()
-    return document(read(front.state, name, metrics, margins=margins))
+    return document(look(front.state, name, metrics, margins=margins))
 
 
 def _told(front: Shopfront, kept: KeptExperiment) -> ExperimentAnswer:

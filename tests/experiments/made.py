@@ -7,6 +7,9 @@ import pandas as pd
 import pyarrow as pa
 
 from recsys.experiments import Experiment, Plan, define
+from recsys.experiments.interleaving import SIDES, coins, team_draft
+from recsys.experiments.metrics import METRICS
+from recsys.experiments.preference import Preferences, prefer
 
 DAY = 86_400_000_000
 DIGESTS = {"old": "digest-of-old", "new": "digest-of-new", "newer": "digest-of-newer"}
@@ -125,3 +128,40 @@ def units(
         index=names,
     )
     return frame, pd.DataFrame({"age": age}, index=names)
+
+
+def interleaved(seed, users, *, better=0.0, only=None):
+    """Draw interleaved lists, and clicks that the treatment's picks draw more of."""
+    rng = np.random.default_rng(seed)
+    catalogue = [f"i{number}" for number in range(20)]
+    lists, clicks = [], []
+    ages = dict.fromkeys([f"u{user}" for user in range(users)])
+    for user in ages:
+        ages[user] = str(rng.choice(["young", "old"]))
+        gain = better * (only in (None, ages[user]))
+        for number in range(int(rng.integers(1, 4))):
+            name = f"{user}-{number}"
+            rankings = [list(rng.permutation(catalogue)) for _ in SIDES]
+            drafted = team_draft(*rankings, 6, coins(name))
+            lists.append((user, name, int(rng.uniform(0, 29) * DAY), *drafted))
+            for item, side in zip(*drafted, strict=True):
+                if rng.random() < 0.2 + gain * (side == "treatment"):
+                    clicks += [(user, name, item)] * int(rng.integers(1, 3))
+    return lists, clicks, ages
+
+
+def tables_of(lists, clicks, ages):
+    columns = ["unit_id", "recommendation_id", "time", "items", "sides"]
+    frame = pd.DataFrame(lists, columns=columns)
+    frame = frame.assign(variant="old", digest=DIGESTS["old"])
+    events = pd.DataFrame(clicks, columns=["unit_id", "recommendation_id", "item_id"])
+    events = events.assign(event="click", time=29 * DAY)
+    segments = pd.DataFrame({"age": pd.Series(ages, dtype=object)})
+    return pa.Table.from_pandas(frame), pa.Table.from_pandas(events), segments
+
+
+def preferences(lists, clicks, ages, **said) -> Preferences:
+    one = experiment(kind="interleaving", primary="ctr", segments=("age",), **said)
+    shown, events, segments = tables_of(lists, clicks, ages)
+    stopped = "decision" not in said
+    return prefer(shown, events, one, METRICS["ctr"], segments, until=30 * DAY, stopped=stopped)

@@ -43,6 +43,8 @@ def plan(**said):
         ),
         ({"guardrails": [{"metric": "revenue", "margin": 0}]}, "greater than 0"),
         ({"winner": "new"}, "Extra inputs"),
+        ({"kind": "interleaving", "shares": {"old": 1, "new": 1}}, "one treatment, and no shares"),
+        ({"kind": "interleaving", "treatments": ("new", "newer")}, "one treatment"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(said, message):

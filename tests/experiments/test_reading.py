@@ -8,7 +8,7 @@ import pytest
 
 from recsys.errors import DataError
 from recsys.experiments.metrics import METRICS
-from recsys.experiments.reading import read
+from recsys.experiments.reading import look
 from recsys.experiments.running import opened, written
 from recsys.state import Exposure, StateStore
 
@@ -65,7 +65,7 @@ def serve(state: StateStore, one, *, wears_off: bool = False) -> pd.DataFrame:
 
 def test_it_is_what_was_served_and_done(state: StateStore) -> None:
     events = serve(state, begin(state))
-    found = read(state, "one", METRICS)
+    found = look(state, "one", METRICS)
     (one,) = found.analysis.primary
     after = events[events["time"] >= START]
     user = after["user_id"].str[1:].astype(int)
@@ -82,14 +82,14 @@ def test_it_is_what_was_served_and_done(state: StateStore) -> None:
 def test_stopped_it_is_decided(state: StateStore) -> None:
     serve(state, begin(state))
     state.experiments.stop("one", now=START + 21 * DAY)
-    found = read(state, "one", METRICS)
+    found = look(state, "one", METRICS)
     assert found.verdict.answer == "ship"
     assert found.until <= START + 21 * DAY
 
 
 def test_its_course_and_its_weeks(state: StateStore) -> None:
     serve(state, begin(state), wears_off=True)
-    found = read(state, "one", METRICS, days=7)
+    found = look(state, "one", METRICS, days=7)
     assert [point.number for point in found.course][-1] == 21
     assert len(found.course) == 7
     assert found.course[-1].relative == found.analysis.primary[0].relative
@@ -100,14 +100,14 @@ def test_its_course_and_its_weeks(state: StateStore) -> None:
 
 def test_sessions(state: StateStore) -> None:
     serve(state, begin(state, unit="session"))
-    found = read(state, "one", METRICS)
+    found = look(state, "one", METRICS)
     assert found.analysis.users == USERS
     assert found.analysis.primary[0].difference.mean > 0.5
 
 
 def test_nothing_at_or_after_the_end(state: StateStore) -> None:
     serve(state, begin(state))
-    early = read(state, "one", METRICS, until=START + 7 * DAY)
+    early = look(state, "one", METRICS, until=START + 7 * DAY)
     assert early.until == START + 7 * DAY
     assert early.analysis.primary[0].control.mean < 2
 
@@ -115,7 +115,7 @@ def test_nothing_at_or_after_the_end(state: StateStore) -> None:
 def test_before_anybody_was_served(state: StateStore) -> None:
     begin(state)
     with pytest.raises(DataError, match="nobody has been served"):
-        read(state, "one", METRICS)
+        look(state, "one", METRICS)
 
 
 def test_what_is_kept_is_what_was_written_down(state: StateStore) -> None:

@@ -10,11 +10,12 @@ from recsys.experiments.analysis import analyse
 from recsys.experiments.document import document
 from recsys.experiments.metrics import METRICS
 from recsys.experiments.outcomes import Outcomes
-from recsys.experiments.reading import Point, Read
+from recsys.experiments.preference import decide_preference
+from recsys.experiments.reading import Point, Read, ReadPreferences
 from recsys.experiments.report import render, write
 from recsys.experiments.verdict import decide
 
-from .made import DAY, experiment, units
+from .made import DAY, experiment, interleaved, preferences, units
 
 HOSTILE = '<script>alert("1")</script>'
 
@@ -93,3 +94,14 @@ def test_what_is_not_known_is_left_out() -> None:
 def test_it_is_written_as_a_file(tmp_path: Path) -> None:
     write(document(read(0.5)), tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_preference() -> None:
+    found = preferences(*interleaved(5, 300, better=0.15))
+    verdict = decide_preference(found, users_per_day=10)
+    page = render(document(ReadPreferences(found, verdict, 0, 30 * DAY)))
+    top = page[page.index('<section class="verdict') : page.index("</section>")]
+    assert "Customers turn to what new lists: try it in an A/B test." in top
+    assert 'id="figure-preferences"' in page
+    for word in ("Interleaved lists", "age:young", "first places"):
+        assert word in page

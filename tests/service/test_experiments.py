@@ -167,6 +167,67 @@ class TestRecords:
         assert any(one.differs is not None for one in found)
 
 
+class TestInterleaving:
+    PLAN = {**PLAN, "kind": "interleaving", "primary": "ctr", "guardrails": []}
+
+    @pytest.fixture
+    def interleaving(self, client: Any) -> Any:
+        post(client, "", **self.PLAN)
+        post(client, "/home:start")
+        return client
+
+    def test_a_list_holds_the_best_of_both(self, interleaving: Any, own_shop: Path) -> None:
+        answers = {user: listed(interleaving, user, explain=True) for user in ("0001", "0002")}
+        found = {one.user_id: one for one in exposures_of(own_shop, len(answers))}
+        for user, answer in answers.items():
+            assert answer["experiment"] == {"id": "home", "variant": "interleaved"}
+            assert answer["variant"]["name"] == "no_segments"
+            shown = [item["item_id"] for item in answer["items"]]
+            assert len(set(shown)) == len(shown) == 10
+            sides = dict(zip(shown, found[user].sides, strict=True))
+            for side, variant in (("control", "no_segments"), ("treatment", "popular")):
+                theirs = listed(interleaving, user, variant=variant, limit=50)["items"]
+                order = [item["item_id"] for item in theirs]
+                picks = [order.index(item) for item in shown if sides[item] == side]
+                assert len(picks) == 5
+                assert picks == sorted(picks)
+                scores = {item["item_id"]: item["score"] for item in theirs}
+                for item in answer["items"]:
+                    if sides[item["item_id"]] == side:
+                        assert item["score"] == scores[item["item_id"]]
+                        assert sum(item["terms"].values()) == pytest.approx(item["score"])
+                        assert item["reasons"]
+
+    def test_it_says_whose_items_customers_turn_to(self, interleaving: Any, own_shop: Path) -> None:
+        answers = {user: listed(interleaving, user) for user in USERS[:30]}
+        sides = {one.recommendation_id: one.sides for one in exposures_of(own_shop, len(answers))}
+        clicks = [
+            {
+                "user_id": user,
+                "event": "click",
+                "recommendation_id": answer["recommendation_id"],
+                "timestamp": "2024-07-02T10:00:00Z",
+                "item_id": answer["items"][sides[answer["recommendation_id"]].index("treatment")][
+                    "item_id"
+                ],
+            }
+            for user, answer in answers.items()
+        ]
+        sent = interleaving.request("POST", "/v1/events", json={"events": clicks}).json()
+        assert sent["accepted"] == len(clicks)
+        post(interleaving, "/home:stop")
+        found = interleaving.get("/v1/experiments/home/analysis").json()
+        assert (found["users"], found["lists"]) == (30, 30)
+        assert found["preference"]["mean"] == 1.0
+        assert found["votes_of_lists"]["win_rate"] == 1.0
+
+    def test_only_what_is_done_with_lists_can_prefer_them(self, client: Any) -> None:
+        plan = {**self.PLAN, "primary": "revenue"}
+        response = client.request("POST", "/v1/experiments", json=plan)
+        assert response.status_code == 422
+        assert "name a metric that is attributed" in response.json()["error"]["message"]
+
+
 class TestAnalysis:
     def test_it_follows_what_customers_do(self, running: Any, own_shop: Path) -> None:
         events = []
@@ -190,6 +251,8 @@ class TestAnalysis:
         assert found["verdict"]["further_users"] == 40
         assert found["sample_ratios"][0]["users"][0] + found["sample_ratios"][0]["users"][1] == 60
         (ctr,) = [one for one in found["other_metrics"] if one["metric"] == "ctr"]
+        (latency,) = [one for one in found["other_metrics"] if one["metric"] == "latency"]
+        assert 0 < latency["control"]["mean"] < 10_000
         total = sum(ctr[side]["mean"] * ctr[side]["users"] for side in ("control", "treatment"))
         assert total == pytest.approx(40)
 

@@ -24,7 +24,10 @@ PERCENT = "format(datum.value, '+.0%')"
 
 def figures(document: Document) -> list[Figure]:
     """Return what can be drawn of an experiment."""
-    found = (metrics(document), segments(document), course(document), weeks(document))
+    if "preference" in document:
+        found: tuple[Figure | None, ...] = (preferences(document),)
+    else:
+        found = (metrics(document), segments(document), course(document), weeks(document))
     return [one for one in found if one is not None]
 
 
@@ -70,6 +73,25 @@ def segments(document: Document) -> Figure | None:
         f"before the start and may decide; the others are only leads.{left}",
         f"Relative differences by segment: {'; '.join(told)}.",
         lambda width: forest(rows, width),
+    )
+
+
+def preferences(document: Document) -> Figure | None:
+    """Draw the preference of everybody, and in every segment."""
+    every = [document["preference"], *document.get("preference_in_segments", [])]
+    rows = _rows(
+        {"whose items customers turn to": [{**one, "relative": one} for one in every[: MOST + 1]]},
+        lambda one: "all customers" if one["of"] == "all" else one["of"],
+        gain="preference",
+    )
+    told = [f"{row['label']} {row.get('gain', '')}" for row in rows if "mean" in row]
+    return figure(
+        "preferences",
+        "Whose items customers turn to",
+        "Mean over customers of the treatment's share less the control's: +100 % where all they "
+        "turned to were items of the treatment. Filled where the interval does not hold zero.",
+        f"Preferences: {'; '.join(told)}.",
+        lambda width: forest(rows, width, title="preference"),
     )
 
 
@@ -120,13 +142,13 @@ def _lines(points: list[Document], step: str, title: str, caption: str) -> Figur
     )
 
 
-def forest(rows: list[Row], width: int) -> Plot | None:
+def forest(rows: list[Row], width: int, *, title: str = "relative difference") -> Plot | None:
     """Draw rows with intervals around zero; None where there is nothing to draw."""
     if not any("mean" in row for row in rows):
         return None
     frame = frame_of(width)
     zero: Row = {"zero": 0.0, "mean": 0.0}
-    x = across([*rows, zero], frame, title="relative difference", label=PERCENT)
+    x = across([*rows, zero], frame, title=title, label=PERCENT)
     y = down(len(rows))
     layers = [
         layer_of([zero]).mark_rule(stroke=INK, strokeWidth=1).encode(x("zero")),
@@ -136,8 +158,10 @@ def forest(rows: list[Row], width: int) -> Plot | None:
     return sized(layers, width, ROW * len(rows), bottom=48)
 
 
-def _rows(groups: dict[str, list[Document]], label: Callable[[Document], str]) -> list[Row]:
-    rows: list[Row] = [{"label": "", "users": "customers", "gain": "relative", "ink": MUTED}]
+def _rows(
+    groups: dict[str, list[Document]], label: Callable[[Document], str], *, gain: str = "relative"
+) -> list[Row]:
+    rows: list[Row] = [{"label": "", "users": "customers", "gain": gain, "ink": MUTED}]
     for title, members in groups.items():
         if members:
             rows.append({"label": title, "ink": INK, "bold": True})

@@ -8,7 +8,15 @@ from typing import Any
 
 from recsys.drawing.documents import Document, clean, span
 from recsys.drawing.figures import Figure
-from recsys.drawing.numbers import chance, count, number, percent, percent_between, signed_between
+from recsys.drawing.numbers import (
+    chance,
+    count,
+    number,
+    percent,
+    percent_between,
+    signed,
+    signed_between,
+)
 from recsys.drawing.pages import Fact, Section, fill, require_extra, write_page
 from recsys.drawing.tables import Cell, number_of, pairs, table, text_of
 
@@ -18,6 +26,8 @@ KINDS = {
     "do not ship": "bad",
     "invalid": "bad",
     "keep running": "plain",
+    "preferred": "good",
+    "not preferred": "bad",
 }
 MARKS = {
     "ship": "▲",
@@ -25,6 +35,8 @@ MARKS = {
     "do not ship": "▼",
     "invalid": "✕",
     "keep running": "…",
+    "preferred": "▲",
+    "not preferred": "▼",
 }
 MEANING = {
     "ship": "Give {variant} to everybody.",
@@ -32,6 +44,8 @@ MEANING = {
     "do not ship": "Keep {control}.",
     "invalid": "These numbers say nothing: find out what went wrong, and begin again.",
     "keep running": "It is too early to say.",
+    "preferred": "Customers turn to what {variant} lists: try it in an A/B test.",
+    "not preferred": "Customers do not turn to what {variant} lists more often: keep {control}.",
 }
 """What a verdict asks its reader to do."""
 
@@ -131,6 +145,11 @@ def facts(document: Document) -> list[Fact]:
         )
         for one in document.get("primary", [])
     ]
+    if "preference" in document:
+        one = document["preference"]
+        found.append(
+            Fact("preference, -1 to 1", signed(one.get("mean")), signed_between(span(one)))
+        )
     planned = document.get("planned_users")
     note = "" if planned is None else f"of {count(planned)} planned"
     shares = document.get("sample_ratios", [{}])[0]
@@ -160,6 +179,16 @@ def sections(document: Document) -> list[Section]:
             "segments",
             "Segments",
             table("Every segment", document.get("segments", []), SEGMENT_COLUMNS, words=4),
+        ),
+        Section(
+            "preferences",
+            "Segments",
+            table(
+                "Every segment",
+                document.get("preference_in_segments", []),
+                PREFERENCE_COLUMNS,
+                words=2,
+            ),
         ),
         Section(
             "shares",
@@ -204,6 +233,14 @@ SEGMENT_COLUMNS: dict[str, Cell] = {
     "its interval": lambda row: percent_between(span(row.get("relative", {}))),
     "p, adjusted": number_of(chance, "adjusted_p"),
     "sign is wrong": number_of(chance, "false_sign_rate"),
+}
+PREFERENCE_COLUMNS: dict[str, Cell] = {
+    "segment": text_of("of"),
+    "declared": lambda row: "yes" if row.get("declared") else "",
+    "customers": number_of(count, "users"),
+    "preference": number_of(signed, "mean"),
+    "its interval": lambda row: signed_between(span(row)),
+    "p, adjusted": number_of(chance, "adjusted_p"),
 }
 RATIO_COLUMNS: dict[str, Cell] = {
     "of": text_of("of"),
