@@ -9,15 +9,20 @@ from typing import Annotated, Any
 import typer
 
 from recsys.cli.options import DEFAULT_CONFIG, ConfigPath, OutputFormat, read_config
-from recsys.cli.output import Format, print_json, print_table, say
+from recsys.cli.output import Format, print_json, print_table, progress_bar, say
+from recsys.errors import ConfigError
 from recsys.events.times import format_time, parse_time
+from recsys.experiments import Plan
 from recsys.experiments.document import definition_document, document, verdict_document
 from recsys.experiments.preference import Preferences
 from recsys.experiments.reading import ReadPreferences
+from recsys.experiments.rehearsal import Effect
 from recsys.experiments.results import Analysis
 from recsys.experiments.running import opened
 from recsys.experiments.verdict import shown
 from recsys.pipelines import experiment as pipeline
+from recsys.pipelines.rehearse import rehearse
+from recsys.simulation import Customers, Truth
 from recsys.state import KeptExperiment
 
 app = typer.Typer(help="Which variant is better for real customers.", no_args_is_help=True)
@@ -193,6 +198,82 @@ def _print_analysis(analysis: Analysis) -> None:
             for one in analysis.segments
         ],
     )
+
+
+@app.command()
+def simulate(
+    file: PlanFile,
+    effect: Annotated[
+        float | None, typer.Option(help="Relative, of the treatments. Default: the plan's.")
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Where there is an effect, AXIS:SEGMENT. Default: everywhere."),
+    ] = None,
+    replications: Annotated[int, typer.Option(min=1, help="How many experiments.")] = 200,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Run one through a service instead, on customers of a simulated shop."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RECSYS_KEY", help="With --url: an API key of scope admin, if it asks."
+        ),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="With --url: how long.")] = 14,
+    visits: Annotated[float, typer.Option(help="With --url: of a customer, a day.")] = 0.3,
+    seed: Annotated[int, typer.Option(help="Of every draw.")] = 42,
+    config_path: ConfigPath = DEFAULT_CONFIG,
+    format: OutputFormat = Format.TEXT,
+) -> None:
+    """Try a plan out where the truth is known: on tables of the shop's past, or over HTTP."""
+    plan = pipeline.read_plan(file)
+    if url is not None:
+        customers = _customers(config_path.parent, visits, seed)
+        found = _through_service(plan, customers, range(days), url, key)
+        if format is Format.JSON:
+            print_json(found)
+        else:
+            _print_verdict(found["verdict"])
+            say(f"all that it shows: recsys experiment analyze {plan.name} -c {config_path}")
+        return
+    truth = Effect.read(plan.effect or 0.0 if effect is None else effect, only)
+    rehearsed = pipeline.rehearse(
+        read_config(config_path),
+        plan,
+        truth,
+        replications=replications,
+        seed=seed,
+        progress=progress_bar,
+    )
+    if format is Format.JSON:
+        said = {"effect": truth._asdict(), "replications": replications, **rehearsed._asdict()}
+        print_json(said)
+        return
+    where = f" in {truth.axis}:{truth.segment}" if truth.axis else ""
+    print_table(
+        f"{replications} experiments with an effect of {truth.size:+.1%}{where}",
+        ("verdict", "share"),
+        [(answer, f"{n / replications:.1%}") for answer, n in rehearsed.answers.items()],
+    )
+    say(f"decided after {rehearsed.users:,.0f} of {rehearsed.planned:,} users, on average")
+
+
+def _customers(shop: Path, visits: float, seed: int) -> Customers:
+    truth = Truth.read(shop)
+    return Customers(truth, truth.user_ids, seed=seed, visits=visits)
+
+
+def _through_service(
+    plan: Plan, customers: Customers, days: range, url: str, key: str | None
+) -> dict[str, Any]:
+    try:
+        from recsys.client import Client
+    except ImportError as error:
+        raise ConfigError(f"--url: {error}") from error
+    with Client(url, api_key=key) as client:
+        return rehearse(client, plan, customers, days, progress=progress_bar)
 
 
 def _print_verdict(verdict: dict[str, Any]) -> None:

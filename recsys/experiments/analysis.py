@@ -306,17 +306,32 @@ def _gainers(table: _Table, effects: Sequence[SegmentEffect], look: Look) -> lis
         ]
         if better:
             better.sort(key=lambda one: -sign * one.difference.mean)
-            others = table.everybody.copy()
-            for one in better:
-                others &= (table.segments[one.axis] != one.segment).to_numpy()
-            sample = table.sample(plan.primary, number, others)
-            rest = (
-                _comparison(plan.primary, variant, sample, look, plan.alpha)
-                if sample.is_enough
-                else None
-            )
-            found.append(Gainers(variant, tuple(better), rest))
+            found.append(_of_gainers(table, number, variant, better, look))
     return found
+
+
+def _of_gainers(
+    table: _Table, number: int, variant: str, better: Sequence[SegmentEffect], look: Look
+) -> Gainers:
+    """Compare among the users of some segments, and among those of other segments alone."""
+    inside = np.zeros(len(table.units), dtype=np.bool_)
+    known = table.everybody.copy()
+    for one in better:
+        inside |= (table.segments[one.axis] == one.segment).to_numpy()
+        known &= (table.segments[one.axis] != UNKNOWN).to_numpy()
+    plan = table.experiment.plan
+
+    def compared(among: Flags) -> Comparison | None:
+        sample = table.sample(plan.primary, number, among)
+        if not sample.is_enough:
+            return None
+        found = _comparison(plan.primary, variant, sample, look, plan.alpha)
+        return found if min(found.control.error, found.treatment.error) > 0 else None
+
+    together = compared(inside)
+    if together is None:
+        raise ValueError("a segment that gains has users of both arms")
+    return Gainers(variant, tuple(better), together, compared(known & ~inside))
 
 
 def _borrowed(drawn: Shrunken, place: int, users: int) -> Interval:

@@ -139,14 +139,7 @@ def design(
     DataError
         When there are no events with times, or the metric cannot be told from events alone.
     """
-    if metric.attributed or metric.per == LIST:
-        raise DataError(
-            f"{plan.primary} is about lists of the experiment, which nobody has seen yet: plan "
-            "for a metric of all events, or give planned_users yourself"
-        )
-    if not events.num_rows or pc.all(pc.is_null(events[TIME])).as_py():
-        raise DataError("without events and their times there is no traffic to plan by")
-    table = _as_if_begun(events, plan, metric, margins)
+    table = as_if_begun(events, plan, {plan.primary: metric}, margins)
     traffic = _traffic(table["first"].to_numpy(), plan)
     looks = cost_of_looks(plan)
     known = segments.reindex(table.index)
@@ -185,10 +178,32 @@ def cost_of_looks(plan: Plan) -> float:
     return 1.0
 
 
-def _as_if_begun(
-    events: pa.Table, plan: Plan, metric: MetricConfig, margins: Mapping[str, float] | None
+def as_if_begun(
+    events: pa.Table,
+    plan: Plan,
+    metrics: Mapping[str, MetricConfig],
+    margins: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """Measure the metric as if an experiment had begun some weeks ago, everybody the control."""
+    """Measure metrics as if an experiment had begun some weeks ago, everybody the control.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The units of `measure_outcomes`.
+
+    Raises
+    ------
+    DataError
+        When there are no events with times, or a metric cannot be told from events alone.
+    """
+    for name, metric in metrics.items():
+        if metric.attributed or metric.per == LIST:
+            raise DataError(
+                f"{name} is about lists of the experiment, which nobody has seen yet: plan "
+                "for a metric of all events, or give planned_users yourself"
+            )
+    if not events.num_rows or pc.all(pc.is_null(events[TIME])).as_py():
+        raise DataError("without events and their times there is no traffic to plan by")
     newest = pc.max(events[TIME]).as_py()
     begun = newest + 1 - LOOKED_BACK * MICROSECONDS_PER_DAY
     recent = events.filter(pc.greater_equal(events[TIME], begun))
@@ -203,9 +218,8 @@ def _as_if_begun(
         }
     )
     experiment = Experiment.of(plan, arms)
-    primary = {plan.primary: metric}
     return measure_outcomes(
-        lists, events, experiment, primary, until=newest + 1, margins=margins
+        lists, events, experiment, metrics, until=newest + 1, margins=margins
     ).units
 
 

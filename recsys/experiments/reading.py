@@ -14,11 +14,12 @@ from recsys.errors import DataError
 from recsys.events.schema import MICROSECONDS_PER_DAY, TIME, USER_ID
 from recsys.experiments.analysis import analyse
 from recsys.experiments.definition import Experiment, Plan
-from recsys.experiments.design import Design, design
+from recsys.experiments.design import Design, as_if_begun, design
 from recsys.experiments.enrolment import Weights
 from recsys.experiments.metrics import MetricConfig
 from recsys.experiments.outcomes import UNIT_ID, Outcomes, measure_outcomes
 from recsys.experiments.preference import Preferences, decide_preference, prefer
+from recsys.experiments.rehearsal import Baselines
 from recsys.experiments.results import Analysis
 from recsys.experiments.running import check_metrics, opened
 from recsys.experiments.verdict import Verdict, decide
@@ -253,12 +254,45 @@ def plan_for(
     """
     metrics = metrics if margins else _without_margins(metrics)
     check_metrics(plan, metrics)
+    events, segments = _past(state, plan)
+    return design(plan, events, metrics[plan.primary], segments, margins=margins)
+
+
+def tables_for(
+    state: StateStore,
+    plan: Plan,
+    metrics: Mapping[str, MetricConfig],
+    *,
+    margins: Mapping[str, float] | None = None,
+) -> Baselines:
+    """Return what a plan's metrics were over the last weeks, to rehearse it on.
+
+    Parameters
+    ----------
+    state, plan, metrics, margins
+        As for `plan_for`.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As `plan_for` does.
+    """
+    metrics = metrics if margins else _without_margins(metrics)
+    check_metrics(plan, metrics)
+    events, segments = _past(state, plan)
+    named = (plan.primary, *(one.metric for one in plan.guardrails))
+    deciding = {name: metrics[name] for name in named}
+    units = as_if_begun(events, plan, deciding, margins)
+    return Baselines(units, segments.reindex(units.index), deciding)
+
+
+def _past(state: StateStore, plan: Plan) -> tuple[pa.Table, pd.DataFrame]:
+    """Return all events by unit, and the segments that units are in."""
     parts = [_by_unit(part, plan) for part in state.event_tables()]
     events = pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
     units = pc.unique(events[UNIT_ID]).to_pylist() if parts else []
     known = state.profiles.of(units) if plan.unit == "user" else {}
-    segments = _table_of_segments(known)
-    return design(plan, events, metrics[plan.primary], segments, margins=margins)
+    return events, _table_of_segments(known)
 
 
 def lists_of(state: StateStore, experiment: Experiment) -> tuple[pa.Table, pd.DataFrame]:

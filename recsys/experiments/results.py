@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from recsys.experiments.definition import Experiment
 from recsys.experiments.looks import Look
-from recsys.statistics import Estimate, Heterogeneity, Interval
+from recsys.statistics import Estimate, Heterogeneity, Interval, welch
 
 
 class Ratio(NamedTuple):
@@ -125,7 +125,7 @@ class SegmentEffect:
 
 @dataclass(frozen=True)
 class Gainers:
-    """The declared segments in which a treatment is better, and everybody else.
+    """The declared segments in which a treatment is better, and all others.
 
     Attributes
     ----------
@@ -133,13 +133,25 @@ class Gainers:
         The treatment.
     segments
         The largest gain first.
+    together
+        By the primary metric, among the users of these segments.
     rest
-        By the primary metric, among users of none of them; None where these are too few.
+        The same among users of whom it is known that they are in none of them; None where these
+        are too few.
     """
 
     variant: str
     segments: tuple[SegmentEffect, ...]
+    together: Comparison
     rest: Comparison | None
+
+    @property
+    def p_apart(self) -> float:
+        """Return Welch's p of a difference between what these gain and what the rest does."""
+        if self.rest is None:
+            return 1.0
+        gain, others = (welch(one.control, one.treatment) for one in (self.together, self.rest))
+        return welch(others, gain).p()
 
 
 @dataclass(frozen=True)

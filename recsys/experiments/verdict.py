@@ -68,7 +68,8 @@ def decide(analysis: Analysis, *, users_per_day: float) -> Verdict:
        (Holm over these), and no guardrail of it is broken:
 
        - a guardrail that is not shown to hold: **keep running**; at the last look **do not ship**
-       - it is better in declared segments, and not among all other users together: **ship for
+       - it is better in declared segments, the users of the others together do not gain, and it
+         is not better on average or they are shown to gain less (`Gainers.p_apart`): **ship for
          these segments only**
        - else **ship**
 
@@ -114,8 +115,7 @@ class _Judge:
             reasons = (*said, *map(_not_held, open_))
             return Verdict("do not ship", one.variant, (), reasons, self._warnings())
         gainers = self._gainers.get(one.variant)
-        # Where hardly anybody is left outside, those who gain are everybody.
-        if gainers is None or gainers.rest is None or self._is_gain(gainers.rest):
+        if gainers is None or self._is_for_all(one, gainers):
             return Verdict("ship", one.variant, (), tuple(said), self._warnings())
         names = tuple(f"{found.axis}:{found.segment}" for found in gainers.segments)
         said = [*_of_segments(gainers), *said]
@@ -186,6 +186,16 @@ class _Judge:
     def _is_gain(self, one: Comparison) -> bool:
         return one.p <= self._plan.alpha and self._gain(one) > 0
 
+    def _is_for_all(self, one: Comparison, gainers: Gainers) -> bool:
+        """Whether the others should have it too.
+
+        They gain by themselves, or it is better on average and not shown that they gain less: few
+        customers may show nothing alone, and that is no reason to keep it from them.
+        """
+        if gainers.rest is None or self._is_gain(gainers.rest):
+            return True
+        return self._is_better(one) and gainers.p_apart > self._plan.alpha
+
     def _is_worse(self, one: Comparison) -> bool:
         return one.adjusted_p <= self._plan.alpha and self._gain(one) < 0
 
@@ -216,7 +226,7 @@ def _of_segments(gainers: Gainers) -> list[str]:
         for one in gainers.segments
     ]
     rest = gainers.rest
-    return [*found, f"all other users: {shown(rest)} (p = {rest.p:.2g})"] if rest else found
+    return [*found, f"users of other segments: {shown(rest)} (p = {rest.p:.2g})"] if rest else found
 
 
 def _not_held(guard: Guarded) -> str:

@@ -15,9 +15,11 @@ from recsys.errors import ConfigError, DataError, nearest
 from recsys.experiments import Plan
 from recsys.experiments.design import Design
 from recsys.experiments.document import document
-from recsys.experiments.reading import Read, ReadPreferences, look, plan_for
+from recsys.experiments.reading import Read, ReadPreferences, look, plan_for, tables_for
+from recsys.experiments.rehearsal import Effect, Rehearsed, rehearse_tables
 from recsys.experiments.report import write
 from recsys.experiments.running import write_down
+from recsys.pipelines.progress import Progress, silent
 from recsys.ranking.published import open_bundle
 from recsys.state import KeptExperiment, StateStore
 
@@ -95,6 +97,36 @@ def design(config: RecsysConfig, plan: Plan) -> Design:
     with opened_state(config) as state:
         metrics = config.experiments.every_metric()
         return plan_for(state, plan, metrics, margins=_margins(config, state))
+
+
+def rehearse(
+    config: RecsysConfig,
+    plan: Plan,
+    effect: Effect,
+    *,
+    replications: int,
+    seed: int,
+    progress: Progress = silent,
+) -> Rehearsed:
+    """Carry a plan out many times, on tables drawn from the shop's own past.
+
+    Raises
+    ------
+    ConfigError, DataError
+        See `recsys.experiments.reading.tables_for` and `rehearse_tables`.
+    """
+    with opened_state(config) as state:
+        metrics, margins = config.experiments.every_metric(), _margins(config, state)
+        baselines = tables_for(state, plan, metrics, margins=margins)
+    with progress("experiments", replications) as advance:
+        return rehearse_tables(
+            plan,
+            baselines,
+            effect,
+            replications=replications,
+            seed=seed,
+            on_replication=advance,
+        )
 
 
 DAYS = 14

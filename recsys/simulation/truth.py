@@ -106,6 +106,31 @@ class Truth:
             chances[places] = self.preference.chances(people, rows, month)[:, self._order]
         return chances
 
+    def activity(self, user_ids: Sequence[str]) -> Floats:
+        """Return how often users visit, against the mean of these, shape ``(n_users,)``.
+
+        Raises
+        ------
+        NotFoundError
+            When a user is none of the shop's.
+        """
+        numbers = np.array([self._number(user_id) for user_id in user_ids], dtype=np.int64)
+        found = np.empty(len(numbers))
+        for people, rows, places in self._found(numbers):
+            found[places] = people.activity[rows]
+        return np.asarray(found / found.mean())
+
+    @property
+    def user_ids(self) -> list[str]:
+        """Every user of the shop."""
+        found: list[str] = user_ids(self.config, np.arange(self.config.n_users)).to_pylist()
+        return found
+
+    @property
+    def prices(self) -> Indices:
+        """Prices in minor units, in the order of `items`."""
+        return np.asarray(self.preference.catalogue.price[self._order])
+
     def _number(self, user_id: str) -> int:
         number = int(user_id) if user_id.isascii() and user_id.isdigit() else -1
         if not 0 <= number < self.config.n_users or self._id(number) != user_id:

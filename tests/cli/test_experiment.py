@@ -156,3 +156,28 @@ def test_what_a_plan_takes(ask: Any, shop: Path, plan: Path) -> None:
     shown = ask("experiment", "design", plan, shop=shop)
     assert "users needed" in shown.out
     assert f"planned_users = {everybody['users']}" in shown.err
+
+
+def test_how_it_would_end(ask: Any, shop: Path, plan: Path) -> None:
+    words = ("--replications", "20", "--effect", "0", "--format", "json")
+    found = ask("experiment", "simulate", plan, *words, shop=shop).json
+    assert sum(found["answers"].values()) == found["replications"] == 20
+    assert found["answers"]["do not ship"] >= 15
+    assert found["planned"] == 40
+    shown = ask("experiment", "simulate", plan, "--replications", "5", "--effect", "1", shop=shop)
+    assert "effect of +100.0%" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--only", "age:7"), "nobody is in the segment '7' of 'age'"),
+        (("--url", "http://127.0.0.1:9"), "name a folder that `recsys simulate` wrote"),
+    ],
+)
+def test_what_cannot_be_tried_out(
+    ask: Any, shop: Path, plan: Path, words: tuple[str, ...], message: str
+) -> None:
+    answer = ask("experiment", "simulate", plan, *words, shop=shop)
+    assert answer.code in (2, 3)
+    assert message in answer.err

@@ -203,7 +203,27 @@ class TestVerdict:
         assert found.answer == "ship for these segments only"
         assert found.segments == ("age:young",)
         assert "in age:young it gains" in found.reasons[0]
-        assert "all other users" in found.reasons[1]
+        assert "users of other segments" in found.reasons[1]
+
+    def test_what_is_better_on_average_is_not_kept_from_the_few(self):
+        """A small segment shows nothing by itself; unless it is shown to gain less, it has it."""
+        answers = []
+        for seed in range(17, 23):
+            frame, segments = units(seed, 3000, effect=0.25)
+            kept = (segments["age"] == "young") | (np.arange(3000) % 12 == 0)
+            analysis = looked_at(frame[kept], segments[kept], segments=("age",))
+            (gainers,) = analysis.gainers
+            alone = gainers.rest is None or gainers.rest.p <= 0.05
+            answers.append(verdict(analysis).answer)
+            assert (answers[-1] == "ship") == (alone or gainers.p_apart > 0.05)
+        assert answers.count("ship") >= 4
+
+    def test_of_whom_an_axis_knows_nothing_it_says_nothing(self):
+        frame, segments = units(18, 6000, effect=0.3)
+        segments["age"] = segments["age"].where(np.arange(6000) % 40 != 0)
+        analysis = looked_at(frame, segments, segments=("age",))
+        assert analysis.gainers[0].rest is None
+        assert verdict(analysis).answer == "ship"
 
     def test_a_segment_that_was_not_declared_decides_nothing(self):
         frame, segments = units(17, 6000, effect=0.3, only="young")

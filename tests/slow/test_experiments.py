@@ -1,6 +1,7 @@
 """How often A/B tests are right: the small form of the study on known truth."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -43,3 +44,17 @@ def test_segments_borrow_strength(study: ModuleType) -> None:
 def test_an_effect_in_one_segment_is_named(study: ModuleType) -> None:
     # 90 % of many; three standard errors of 60 runs below it.
     assert study.planted(60)["rightly named"] >= 0.78
+
+
+def test_whole_experiments_come_to_what_the_truth_demands(
+    benchmark: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    names = ["itself", "better", "lossy", "interleaved"]
+    found = benchmark("service/experiments").run_all(
+        tmp_path, events=40_000, days=5, seed=1, names=names, output=None
+    )
+    for name, one in found.items():
+        assert one["verdict"] == one["demanded"], (name, one)
+    assert [one["demanded"] for one in found.values()] == [
+        *("do not ship", "ship", "invalid", "preferred")
+    ]
