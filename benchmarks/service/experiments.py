@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys.client import Client
+from recsys.client import Client, Patience
 from recsys.config import load_config
 from recsys.experiments import Plan
 from recsys.pipelines.experiment import analyse
@@ -126,7 +126,8 @@ def run_all(
     recsys("train", "-c", config)
     customers = Customers(truth, truth.user_ids, seed=seed)
     found: dict[str, Any] = {}
-    with Server(config) as server, Client(server.address) as client:
+    patience = Patience(deadline=600.0, timeout=600.0)
+    with Server(config) as server, Client(server.address, patience=patience) as client:
         for number, name in enumerate(names):
             plan = plans()[name]
             gains = expected(client, plan, customers)

@@ -18,6 +18,7 @@ from recsys.evaluation import BINS
 from recsys.pipelines.evaluate import evaluate as run
 from recsys.pipelines.evaluate import with_baselines
 from recsys.pipelines.ingest import open_evaluated
+from recsys.pipelines.ledger import keep
 from recsys.pipelines.lists import read_lists
 from recsys.pipelines.report import Report, report_on, write_report
 
@@ -48,10 +49,10 @@ def evaluate(
     variants = [] if files and not variant else with_baselines(config, variant or [])
     with reading(config, open_evaluated) as shop:
         outcome = run(shop, config, variants, lists=files, progress=progress_bar)
-        report = report_on(outcome, config)
-    missing = []
+        ledger, missing = keep(config, outcome)
+        report = report_on(outcome, config, ledger=ledger)
     if output is not None:
-        missing = write_report(outcome, report, to_json(report.document), output)
+        missing += write_report(outcome, report, to_json(report.document), output)
     if format is Format.JSON:
         print_json(report.document)
     else:
@@ -71,8 +72,24 @@ def print_report(report: Report) -> None:
     print_means(found)
     print_bins(found)
     print_counts(found)
+    if found.get("ledger"):
+        print_ledger(found["ledger"])
     for note in found["notes"]:
         say(f"note: {note}")
+
+
+def print_ledger(ledger: Mapping[str, Any]) -> None:
+    """Print what offline differences have meant online so far."""
+    kinds = ("offline", "interleaving", "off_policy", "online")
+    rows = [
+        (
+            *(one["experiment"], f"{one['variant']} against {one['control']}"),
+            *(f"{one[kind]['mean']:+.3f}" if one[kind] else "" for kind in kinds),
+        )
+        for one in ledger["experiments"]
+    ]
+    print_table("Finished experiments", ("experiment", "variant", *kinds), rows)
+    say(ledger["sentence"])
 
 
 def print_gaps(found: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from recsys.state import KeptExperiment
 
 app = typer.Typer(help="Which variant is better for real customers.", no_args_is_help=True)
 
+ANALYSIS_SECONDS = 600.0
 Name = Annotated[str, typer.Argument(help="An experiment, as listed.")]
 PlanFile = Annotated[Path, typer.Argument(help="A plan, TOML.", metavar="FILE")]
 
@@ -269,10 +270,12 @@ def _through_service(
     plan: Plan, customers: Customers, days: range, url: str, key: str | None
 ) -> dict[str, Any]:
     try:
-        from recsys.client import Client
+        from recsys.client import Client, Patience
     except ImportError as error:
         raise ConfigError(f"--url: {error}") from error
-    with Client(url, api_key=key) as client:
+    # No storefront waits here, and an analysis may take a while.
+    patience = Patience(deadline=ANALYSIS_SECONDS, timeout=ANALYSIS_SECONDS)
+    with Client(url, api_key=key, patience=patience) as client:
         return rehearse(client, plan, customers, days, progress=progress_bar)
 
 

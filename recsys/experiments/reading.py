@@ -43,6 +43,8 @@ class Read:
         The primary difference as it was known by the end of earlier days, and now.
     weeks
         The same in each week after a customer's first list: what is new may wear off.
+    stopped
+        Whether it is over.
     """
 
     analysis: Analysis
@@ -51,6 +53,12 @@ class Read:
     until: int
     course: tuple["Point", ...]
     weeks: tuple["Point", ...]
+    stopped: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the experiment."""
+        return self.analysis.experiment.plan.name
 
 
 class Point(NamedTuple):
@@ -69,6 +77,12 @@ class ReadPreferences:
     verdict: Verdict
     first: int
     until: int
+    stopped: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the experiment."""
+        return self.found.experiment.plan.name
 
 
 def look(
@@ -160,7 +174,7 @@ def _preferences(kept: _Kept, metrics: Mapping[str, MetricConfig]) -> ReadPrefer
         stopped=kept.stopped,
     )
     verdict = decide_preference(found, users_per_day=found.users / kept.lasted)
-    return ReadPreferences(found, verdict, kept.first, kept.until)
+    return ReadPreferences(found, verdict, kept.first, kept.until, kept.stopped)
 
 
 def _read(
@@ -195,7 +209,7 @@ def _read(
         for number, name in enumerate(every, start=1):
             week = analyse(_by(experiment, name), by_week, every, strata, stopped=stopped)
             weeks += [Point(number, one.variant, one.relative) for one in week.primary]
-    return Read(analysis, verdict, kept.first, kept.until, course, tuple(weeks))
+    return Read(analysis, verdict, kept.first, kept.until, course, tuple(weeks), stopped)
 
 
 def _without_margins(metrics: Mapping[str, MetricConfig]) -> Mapping[str, MetricConfig]:

@@ -15,6 +15,7 @@ from recsys.errors import ConfigError, DataError, nearest
 from recsys.experiments import Plan
 from recsys.experiments.design import Design
 from recsys.experiments.document import document
+from recsys.experiments.ledger import conclude
 from recsys.experiments.reading import Read, ReadPreferences, look, plan_for, tables_for
 from recsys.experiments.rehearsal import Effect, Rehearsed, rehearse_tables
 from recsys.experiments.report import write
@@ -136,7 +137,7 @@ DAYS = 14
 def analyse(
     config: RecsysConfig, name: str, *, until: int | None = None, folder: Path | None = None
 ) -> Read | ReadPreferences:
-    """Look at an experiment; what a stopped one comes to is kept.
+    """Look at an experiment; what a stopped one comes to is kept, and goes into the ledger.
 
     Parameters
     ----------
@@ -158,11 +159,10 @@ def analyse(
         metrics = config.experiments.every_metric()
         margins, days = _margins(config, state), DAYS if folder else 0
         found = look(state, name, metrics, margins=margins, until=until, days=days)
-        said = document(found)
-        if state.experiments.of(name).stopped_at is not None:
-            state.experiments.conclude(name, json.dumps(said, ensure_ascii=False))
+        if until is None:
+            conclude(state, found)
     if folder is not None:
-        _write(said, folder)
+        _write(document(found), folder)
     return found
 
 

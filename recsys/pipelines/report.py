@@ -48,6 +48,7 @@ def report_on(
     *,
     baseline: str | None = None,
     candidate: str | None = None,
+    ledger: Mapping[str, Any] | None = None,
 ) -> Report:
     """Hold every recommender against the baseline, and put everything into one document.
 
@@ -62,6 +63,8 @@ def report_on(
     candidate
         What the verdict is about: its p value stands for itself. Default: the verdict is about
         ``[service] default_variant``, and p values are adjusted over all candidates.
+    ledger
+        What offline differences have meant online so far, for people to read beside these.
     """
     results = outcome.results
     groups = groups_of(outcome.memberships, next(iter(results.values())).per_user)
@@ -89,7 +92,7 @@ def report_on(
         ),
         versions={"recsys": __version__, **library_versions()},
     )
-    return Report(comparisons, found)
+    return Report(comparisons, {**found, "ledger": ledger})
 
 
 def compare_results(

@@ -8,6 +8,7 @@ from fastapi import APIRouter, status
 
 from recsys.experiments import Plan
 from recsys.experiments.document import definition_document, document
+from recsys.experiments.ledger import conclude
 from recsys.experiments.reading import look
 from recsys.experiments.running import opened, write_down
 from recsys.state import KeptExperiment
@@ -64,10 +65,12 @@ def stop(front: Front, name: str) -> ExperimentAnswer:
 
 @router.get("/{name}/analysis", dependencies=[READ])
 def analysis(front: Front, name: str) -> dict[str, Any]:
-    """Look at it now, by the design that was written down."""
+    """Look at it now, by the design that was written down; what a stopped one came to is kept."""
     margins = front.models.served.ranker.model.catalogue.margins()
     metrics = front.config.experiments.every_metric()
-    return document(look(front.state, name, metrics, margins=margins))
+    found = look(front.state, name, metrics, margins=margins)
+    conclude(front.state, found)
+    return document(found)
 
 
 def _told(front: Shopfront, kept: KeptExperiment) -> ExperimentAnswer:

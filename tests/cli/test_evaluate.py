@@ -14,7 +14,9 @@ import pytest
 from recsys import metrics
 from recsys.cli import run
 from recsys.cli.evaluate import print_gaps
+from recsys.config import load_config
 from recsys.ranking import BUILT_IN
+from recsys.state import Entry, StateStore
 
 COLUMNS = ["user_id", "n_rel", "history", "listed"]
 
@@ -198,3 +200,40 @@ def test_an_unknown_variant(ask: Any, untrained: Path) -> None:
     answer = ask("evaluate", "--variant", "alz", shop=untrained)
     assert answer.code == 2
     assert "did you mean 'als'?" in answer.err
+
+
+def test_the_ledger_stands_beside_what_was_found(
+    ask: Any, new_shop: Path, untrained: Path, tmp_path: Path
+) -> None:
+    """Nothing is kept without a state; with one, each evaluation tells what gains have meant."""
+    shop = with_cut(Path(shutil.copytree(untrained, tmp_path / "shop")), "2024-06-02")
+    words = ("evaluate", "--variant", "popular", "--format", "json")
+    assert ask(*words, shop=shop).json["ledger"] is None
+    url = load_config(shop / "recsys.toml").state.url
+    state = StateStore(url)
+    assert not state.exists()
+    state.create()
+    first = ask(*words, shop=shop).json
+    assert first["ledger"] is None
+    kept = state.ledger.all()
+    assert {one.kind for one in kept} == {"offline"}
+    both = {name: first["variants"][name]["digest"] for name in ("popular", "als")}
+    (one,) = [o for o in kept if {o.control, o.variant} == set(both)]
+    means = [
+        first["variants"][name]["mean"][first["measure"]] for name in (one.control, one.variant)
+    ]
+    assert one.mean == pytest.approx(means[1] / means[0] - 1)
+    assert one.low < one.mean < one.high
+    who = ("home", "popular", "als", "conversion", both["popular"], both["als"])
+    state.ledger.add(Entry("online", *who, 0.03, 0.01, 0.05, 900, 9))
+    state.close()
+    again = ask(*words, "--output", str(tmp_path / "report"), shop=shop)
+    (row,) = again.json["ledger"]["experiments"]
+    assert (row["experiment"], row["online"]["mean"]) == ("home", 0.03)
+    assert row["offline"]["mean"] == pytest.approx(
+        one.mean if one.control == "popular" else 1 / (1 + one.mean) - 1
+    )
+    assert "1 finished experiments" in again.json["ledger"]["sentence"]
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "What offline gains have meant online" in page
+    assert "home" in page

@@ -189,6 +189,7 @@ def sections(document: Document) -> list[Section]:
     found = [
         Section("tables", "Tables", results, tables.comparison_groups(document)),
         Section("fairness", "Fairness", [], tables.fairness_groups(document)),
+        Section("ledger", "What offline gains have meant online", tables.ledger_table(document)),
         Section("data", "Data", data),
         Section("protocol", "Protocol", protocol),
         Section("definitions", "Definitions", definitions),

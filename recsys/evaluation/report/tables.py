@@ -340,6 +340,27 @@ def identities_table(document: Document) -> list[Table]:
     return table("Identity of the variants", records, columns, words=2)
 
 
+def ledger_table(document: Document) -> list[Table]:
+    """Return what was known of the variants of finished experiments, and what came of them."""
+    ledger = document.get("ledger", {})
+
+    def of(kind: str, form: Callable[[float | None], str]) -> Cell:
+        return lambda row: form(row.get(kind, {}).get("mean"))
+
+    columns: dict[str, Cell] = {
+        "experiment": text_of("experiment"),
+        "variant": text_of("variant"),
+        "against": text_of("control"),
+        "offline": of("offline", percent),
+        "preference": of("interleaving", signed),
+        "off-policy": of("off_policy", percent),
+        "online": of("online", percent),
+        "its interval": lambda row: percent_between(span(row.get("online", {}))),
+    }
+    caption = ledger.get("sentence", "Finished experiments")
+    return table(caption, ledger.get("experiments", []), columns, words=3, shown=True)
+
+
 def definitions_table(document: Document) -> list[Table]:
     """Return what each measure means."""
     names = ("name", "formula", "range", "better", "unit", "source")
