@@ -202,11 +202,9 @@ def test_an_unknown_variant(ask: Any, untrained: Path) -> None:
     assert "did you mean 'als'?" in answer.err
 
 
-def test_the_ledger_stands_beside_what_was_found(
-    ask: Any, new_shop: Path, untrained: Path, tmp_path: Path
-) -> None:
+def test_the_ledger_stands_beside_what_was_found(ask: Any, untrained: Path, tmp_path: Path) -> None:
     """Nothing is kept without a state; with one, each evaluation tells what gains have meant."""
-    shop = with_cut(Path(shutil.copytree(untrained, tmp_path / "shop")), "2024-06-02")
+    shop = with_cut(Path(shutil.copytree(untrained, tmp_path / "judged")), "2024-06-02")
     words = ("evaluate", "--variant", "popular", "--format", "json")
     assert ask(*words, shop=shop).json["ledger"] is None
     url = load_config(shop / "recsys.toml").state.url
@@ -219,10 +217,10 @@ def test_the_ledger_stands_beside_what_was_found(
     assert {one.kind for one in kept} == {"offline"}
     both = {name: first["variants"][name]["digest"] for name in ("popular", "als")}
     (one,) = [o for o in kept if {o.control, o.variant} == set(both)]
-    means = [
+    control, variant = (
         first["variants"][name]["mean"][first["measure"]] for name in (one.control, one.variant)
-    ]
-    assert one.mean == pytest.approx(means[1] / means[0] - 1)
+    )
+    assert one.mean == pytest.approx(variant / control - 1)
     assert one.low < one.mean < one.high
     who = ("home", "popular", "als", "conversion", both["popular"], both["als"])
     state.ledger.add(Entry("online", *who, 0.03, 0.01, 0.05, 900, 9))
