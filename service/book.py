@@ -11,10 +11,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from recsys.interactions import Histories
-from recsys.interactions.own import OwnEvents, own_history
+from recsys.interactions.own import OwnEvents
 from recsys.ranking import Customers, Ranker, Variant, describe
-from recsys.ranking.customers import on_engine
+from recsys.ranking.customers import history_of, on_engine
 from recsys.ranking.scorer import Scorer
 from recsys.segments import Named, from_names
 from recsys.state import Consent, Pulse, StateStore
@@ -163,7 +162,8 @@ class Book:
     def extended(self, known: Known, served: Served, further: OwnEvents) -> Known:
         """Return a customer with further events that the state does not hold as hers."""
         own = self._state.own_events(known.user_id, served.ranker.model.items)
-        together = history(known.user_id, own.and_also(further), served, known.moment)
+        model, both = served.ranker.model, own.and_also(further)
+        together = history_of(known.user_id, both, model, as_of=known.moment)
         return known.seen_as(replace(known.customers, histories=together))
 
     def forget(self, user_id: str) -> None:
@@ -199,7 +199,7 @@ class Book:
             segments = self._together.segments(user_id, served, moment)
         events = self._state.own_events(user_id, model.items)
         memberships = from_names(user_id, model.axes, segments)
-        return Customers(history(user_id, events, served, moment), memberships)
+        return Customers(history_of(user_id, events, model, as_of=moment), memberships)
 
 
 def described(state: StateStore, user_ids: Sequence[str], served: Served, moment: int) -> Customers:
@@ -217,20 +217,6 @@ def _described(
 ) -> Customers:
     model = served.ranker.model
     return describe(on_engine(events), Vocabulary(user_ids), attributes, model, as_of=moment)
-
-
-def history(user_id: str, events: OwnEvents, served: Served, moment: int) -> Histories:
-    """Return what is known of a user by her events."""
-    model = served.ranker.model
-    return own_history(
-        user_id,
-        events,
-        len(model.items),
-        model.interactions,
-        as_of=moment,
-        timed=model.timed,
-        kinds=model.kinds,
-    )
 
 
 def viewed(items: Indices, time: int) -> OwnEvents:

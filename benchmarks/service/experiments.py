@@ -11,6 +11,9 @@ shop's end, are shown lists over HTTP, and click and buy by their own truth. One
 - ``campaign``: pins of unwanted items for one age group, against none of them
 - ``interleaved``: ``better``, both in one list
 
+Then a variant with luck is shown for a while, and what two others would have earned is estimated
+from its lists. An offline evaluation comes first, so that the ledger has both sides at the end.
+
 What each verdict has to be is told by the clicks that either variant's lists are worth, worked out
 from the truth at the start. Prints one JSON document; with ``--output`` each report is written.
 """
@@ -19,6 +22,8 @@ import argparse
 import json
 import sys
 import tempfile
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +32,14 @@ import numpy as np
 from recsys.client import Client, Patience
 from recsys.config import load_config
 from recsys.experiments import Plan
+from recsys.experiments.ledger import ledger_document
+from recsys.pipelines.estimate import estimate
 from recsys.pipelines.experiment import analyse
-from recsys.pipelines.rehearse import LIMIT, rehearse
+from recsys.pipelines.rehearse import LIMIT, rehearse, show
 from recsys.simulation import Customers, Truth
 
 sys.path.insert(0, str(Path(__file__).parent))
-from serving import Server, recsys, write
+from serving import Server, recsys, state_of, write
 
 AGE, LOSS = "18-29", 0.25
 ALIKE = 0.02
@@ -42,7 +49,9 @@ ALIKE = 0.02
 def variants(truth: Truth, moment: int) -> str:
     """Return the config of the variants that are tried besides the built-in ones."""
     everybody = truth.preferences(truth.user_ids[:500], moment).mean(axis=0)
-    unwanted = [str(item) for item in truth.items[np.argsort(everybody)[:5]]]
+    # What is not sold any more would not be listed, pinned or not.
+    sold = np.flatnonzero(everybody > 0)
+    unwanted = [str(item) for item in truth.items[sold[np.argsort(everybody[sold])[:5]]]]
     return f"""
 [model]
 factors = 32
@@ -54,6 +63,12 @@ like = "popular"
 kind = "pin"
 items = {json.dumps(unwanted)}
 segments = {{ age = ["{AGE}"] }}
+[variants.lottery]
+like = "popular"
+[variants.lottery.exploration]
+kind = "swaps"
+chance = 0.5
+depth = 15
 """
 
 
@@ -114,8 +129,45 @@ def demanded(plan: Plan, truth: dict[str, float]) -> str:
     return "ship" if gains else "do not ship"
 
 
+def foretell(
+    client: Client, config: Path, customers: Customers, days: range
+) -> dict[str, dict[str, Any]]:
+    """Show lists drawn by lot, and estimate from them what other variants would have earned."""
+    for day in days:
+        events = []
+        for visit in customers.visits_on(day):
+            events += show(client, customers, visit, variant="lottery")
+        client.send_events(events)
+    # The records of lists follow their answers.
+    time.sleep(1.0)
+    found = {}
+    for variant in ("popular", "popular_by_segment", "segment_aware"):
+        plan = Plan(
+            name=f"{variant}-unseen",
+            hypothesis="it is worth more",
+            control="lottery",
+            treatments=(variant,),
+            primary="ctr",
+        )
+        told = estimate(load_config(config), variant, "lottery").found
+        found[variant] = {
+            "truth": expected(client, plan, customers)["all"],
+            "estimate": told.difference and asdict(told.difference),
+            "lists": told.lists,
+            "why not": told.identified.why_not,
+        }
+    return found
+
+
 def run_all(
-    folder: Path, *, events: int, days: int, seed: int, names: list[str], output: Path | None
+    folder: Path,
+    *,
+    events: int,
+    days: int,
+    seed: int,
+    names: list[str],
+    foretold: bool = True,
+    output: Path | None = None,
 ) -> dict[str, Any]:
     """Run the experiments one after the other, each on later days."""
     shop = folder / "shop"
@@ -124,6 +176,7 @@ def run_all(
     with config.open("a", encoding="utf-8") as text:
         text.write(variants(truth, truth.config.end_time))
     recsys("train", "-c", config)
+    recsys("evaluate", "-c", config)
     customers = Customers(truth, truth.user_ids, seed=seed)
     found: dict[str, Any] = {}
     patience = Patience(deadline=600.0, timeout=600.0)
@@ -145,7 +198,13 @@ def run_all(
             print(name, found[name], file=sys.stderr, flush=True)
             if output is not None:
                 analyse(load_config(config), name, folder=output / name)
-    return found
+        document: dict[str, Any] = {"experiments": found}
+        if foretold:
+            span = range(len(names) * days, (len(names) + 1) * days)
+            document["never shown"] = foretell(client, config, customers, span)
+    with state_of(config) as state:
+        document["ledger"] = ledger_document(state.ledger.all())
+    return document
 
 
 def main() -> None:
@@ -160,8 +219,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         names, output = given.names or list(plans()), given.output
         found = run_all(Path(folder), **sizes, names=names, output=output)
-    right = sum(one["verdict"] == one["demanded"] for one in found.values())
-    write({**sizes, "as the truth demands": f"{right} of {len(found)}", "experiments": found})
+    ended = found["experiments"].values()
+    right = sum(one["verdict"] == one["demanded"] for one in ended)
+    write({**sizes, "as the truth demands": f"{right} of {len(ended)}", **found})
 
 
 if __name__ == "__main__":

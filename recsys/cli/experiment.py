@@ -10,9 +10,11 @@ import typer
 
 from recsys.cli.options import DEFAULT_CONFIG, ConfigPath, OutputFormat, read_config
 from recsys.cli.output import Format, print_json, print_table, progress_bar, say
+from recsys.drawing.documents import plain
 from recsys.errors import ConfigError
 from recsys.events.times import format_time, parse_time
 from recsys.experiments import Plan
+from recsys.experiments.counterfactual import DIRECT
 from recsys.experiments.document import definition_document, document, verdict_document
 from recsys.experiments.preference import Preferences
 from recsys.experiments.reading import ReadPreferences
@@ -21,13 +23,17 @@ from recsys.experiments.results import Analysis
 from recsys.experiments.running import opened
 from recsys.experiments.verdict import shown
 from recsys.pipelines import experiment as pipeline
+from recsys.pipelines.estimate import estimate as run_estimate
 from recsys.pipelines.rehearse import rehearse
 from recsys.simulation import Customers, Truth
 from recsys.state import KeptExperiment
+from recsys.statistics import Interval
 
 app = typer.Typer(help="Which variant is better for real customers.", no_args_is_help=True)
 
 ANALYSIS_SECONDS = 600.0
+MODELS_WORD = "the model's word"
+"""In place of an interval that would know nothing of how wrong a model is."""
 Name = Annotated[str, typer.Argument(help="An experiment, as listed.")]
 PlanFile = Annotated[Path, typer.Argument(help="A plan, TOML.", metavar="FILE")]
 
@@ -259,6 +265,46 @@ def simulate(
         [(answer, f"{n / replications:.1%}") for answer, n in rehearsed.answers.items()],
     )
     say(f"decided after {rehearsed.users:,.0f} of {rehearsed.planned:,} users, on average")
+
+
+@app.command()
+def estimate(
+    variant: Annotated[str, typer.Argument(help="Whose value is asked for; shown or not.")],
+    of: Annotated[
+        str, typer.Option("--of", help="A variant with exploration, whose lists were shown.")
+    ],
+    metric: Annotated[str, typer.Option(help="What is counted of a list.")] = "ctr",
+    lists: Annotated[int, typer.Option(min=1, help="At most so many are looked at.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Of drawn starts of lists.")] = 42,
+    config_path: ConfigPath = DEFAULT_CONFIG,
+    format: OutputFormat = Format.TEXT,
+) -> None:
+    """Say what a variant would have earned, from lists that another one drew by lot."""
+    config = read_config(config_path)
+    found = run_estimate(
+        config, variant, of, metric=metric, most=lists, seed=seed, progress=progress_bar
+    )
+    if format is Format.JSON:
+        print_json(plain(asdict(found)))
+        return
+    said = found.found
+    rows = [
+        (name, one.mean, MODELS_WORD if name == DIRECT else _between(one.interval()))
+        for name, one in {f"{of}, as shown": said.logged, **said.values}.items()
+    ]
+    columns = ("estimator", f"{metric} of a list", "interval")
+    print_table(f"{said.lists:,} lists of {said.users:,} users", columns, rows)
+    if said.difference is not None:
+        one = said.difference
+        say(f"{variant} against {of}: {one.mean:+.1%} [{one.low:+.1%}, {one.high:+.1%}]")
+    for why in said.identified.why_not:
+        say(f"not known: {why}")
+    if found.left_out:
+        say(f"{found.left_out:,} lists are left out: their chances are not those that were logged")
+
+
+def _between(interval: Interval) -> str:
+    return f"[{interval.low:.4f}, {interval.high:.4f}]"
 
 
 def _customers(shop: Path, visits: float, seed: int) -> Customers:

@@ -218,9 +218,8 @@ def identified(weights: Floats, *, clip: float | None = None) -> Identified:
         f"the weights amount to {effective:.0f} lists, {LEAST_EFFECTIVE:.0f} are needed": (
             effective < LEAST_EFFECTIVE
         ),
-        f"the mean weight is {mean:.3f}, not 1: what was logged is not how it was shown": not (
-            low <= mean <= high
-        ),
+        f"the mean weight is {mean:.3f}, not 1: the other ranking shows what was never shown, or "
+        "what was logged is not how it was shown": not (low <= mean <= high),
         f"{cut:.0%} of the weight is cut off": cut > MOST_CLIPPED,
     }
     why = tuple(text for text, holds in doubts.items() if holds)

@@ -19,7 +19,9 @@ LIMIT: Final = 10
 class Storefront(Protocol):
     """A service, as a shop sees it: `recsys.client.Client` is one."""
 
-    def recommend(self, user_id: str, /, *, session_id: str | None, limit: int) -> Any:
+    def recommend(
+        self, user_id: str, /, *, session_id: str | None, limit: int, variant: str | None = None
+    ) -> Any:
         """Return a list."""
         ...
 
@@ -90,7 +92,7 @@ def rehearse(
             for visit in customers.visits_on(day):
                 if visit.user_id in lost:
                     continue
-                waiting += _shown(shop, customers, visit)
+                waiting += show(shop, customers, visit)
                 if len(waiting) >= EVENTS_AT_ONCE:
                     shop.send_events(waiting)
                     waiting = []
@@ -101,9 +103,22 @@ def rehearse(
     return shop.experiment_analysis(plan.name)
 
 
-def _shown(shop: Storefront, customers: Customers, visit: Visit) -> list[dict[str, Any]]:
-    """Show a customer a list, and return the events of her visit."""
-    answer = shop.recommend(visit.user_id, session_id=visit.session_id, limit=LIMIT)
+def show(
+    shop: Storefront, customers: Customers, visit: Visit, *, variant: str | None = None
+) -> list[dict[str, Any]]:
+    """Show a customer a list, and return the events of her visit.
+
+    Parameters
+    ----------
+    shop, customers
+        The service, and who comes.
+    visit
+        Hers.
+    variant
+        What is asked for by name; by default what the service gives her.
+    """
+    session = visit.session_id
+    answer = shop.recommend(visit.user_id, session_id=session, limit=LIMIT, variant=variant)
     deeds = customers.answer(visit, [item["item_id"] for item in answer["items"]])
     return [_event(visit, deed, answer["recommendation_id"]) for deed in deeds]
 

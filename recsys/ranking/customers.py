@@ -17,6 +17,8 @@ from recsys.interactions import (
     build_histories,
     pair_table,
 )
+from recsys.interactions.own import OwnEvents, own_history
+from recsys.models import Model
 from recsys.segments import (
     Axis,
     Memberships,
@@ -114,6 +116,29 @@ def on_engine(events: pd.DataFrame) -> nw.LazyFrame[Any]:
     connection = connect()
     connection.register("events", typed(events))
     return frame(connection, "events")
+
+
+def history_of(user_id: str, events: OwnEvents, model: Model, *, as_of: int) -> Histories:
+    """Return one user's history by her events, as fast as a request needs it.
+
+    Parameters
+    ----------
+    user_id, events
+        Whose, and hers; those at or after `as_of` are not used.
+    model
+        What it is described for.
+    as_of
+        Microseconds.
+    """
+    return own_history(
+        user_id,
+        events,
+        len(model.items),
+        model.interactions,
+        as_of=as_of,
+        timed=model.timed,
+        kinds=model.kinds,
+    )
 
 
 def describe(

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from recsys.random import generator
-from recsys.types import Config, Floats
+from recsys.types import Config, Flags, Floats, Indices
 
 PURPOSE: Final = "exploration"
 
@@ -32,8 +32,13 @@ class PlackettLuceConfig(Config):
 
     def probabilities(self, utilities: Floats) -> Floats:
         """Return the probability of each candidate, best first, shape ``(n,)``; they sum to 1."""
-        weights = np.exp((utilities - utilities.max()) / self.temperature)
-        return np.asarray(weights / weights.sum())
+        everything = np.ones((1, len(utilities)), dtype=np.bool_)
+        return np.asarray(self.among(utilities, everything)[0])
+
+    def among(self, utilities: Floats, open_: Flags) -> Floats:
+        """Return the probabilities of those that are open, in each row, shape ``(m, n)``."""
+        weights = np.exp((utilities - utilities.max()) / self.temperature) * open_
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 class SwapsConfig(Config):
@@ -49,9 +54,14 @@ class SwapsConfig(Config):
 
     def probabilities(self, utilities: Floats) -> Floats:
         """Return the probability of each candidate, best first, shape ``(n,)``; they sum to 1."""
-        even = np.full(len(utilities), self.chance / len(utilities))
-        even[0] += 1 - self.chance
-        return even
+        everything = np.ones((1, len(utilities)), dtype=np.bool_)
+        return np.asarray(self.among(utilities, everything)[0])
+
+    def among(self, utilities: Floats, open_: Flags) -> Floats:  # noqa: ARG002
+        """Return the probabilities of those that are open, in each row, shape ``(m, n)``."""
+        even = open_ * (self.chance / open_.sum(axis=1, keepdims=True))
+        even[np.arange(len(even)), open_.argmax(axis=1)] += 1 - self.chance
+        return np.asarray(even)
 
 
 ExplorationConfig: TypeAlias = Annotated[
@@ -97,3 +107,60 @@ def draws(config: ExplorationConfig, *, seed: int, user_id: str, request_id: str
         Length of the list. A longer one has the same numbers at the places they share.
     """
     return Draws(config, generator(seed, PURPOSE, user_id, request_id).random(k))
+
+
+def place_chances(
+    config: ExplorationConfig, utilities: Floats, k: int, *, n_draws: int, rng: np.random.Generator
+) -> Floats:
+    """Return how likely each candidate is to stand at each place, whatever stands above it.
+
+    The mean, over drawn starts of the list, of the exact chance given the start; of lists without
+    rules and second aims.
+
+    Parameters
+    ----------
+    config
+        How places are drawn.
+    utilities
+        Of the candidates, best first, shape ``(n,)``; ``k + depth − 1`` of them matter.
+    k
+        Length of the list, at most `n`.
+    n_draws, rng
+        Starts to draw.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(k, n)``; rows sum to 1.
+    """
+    rows, n = np.arange(n_draws), len(utilities)
+    free = np.ones((n_draws, n), dtype=np.bool_)
+    found = np.empty((k, n))
+    for place in range(k):
+        open_ = free & (np.cumsum(free, axis=1) <= config.depth)
+        chances = config.among(utilities, open_)
+        found[place] = chances.mean(axis=0)
+        ends = np.cumsum(chances, axis=1)
+        luck = rng.random((n_draws, 1)) * ends[:, -1:]
+        free[rows, np.minimum((ends <= luck).sum(axis=1), n - 1)] = False
+    return found
+
+
+def logged_chances(config: ExplorationConfig, utilities: Floats, shown: Indices) -> Floats:
+    """Return the chance of each item of a list at its place, given those above it, shape ``(k,)``.
+
+    Parameters
+    ----------
+    config, utilities
+        As for `place_chances`.
+    shown
+        Positions among the candidates; -1: none of them.
+    """
+    free = np.ones((1, len(utilities)), dtype=np.bool_)
+    found = np.zeros(len(shown))
+    for place, position in enumerate(shown.tolist()):
+        open_ = free & (np.cumsum(free, axis=1) <= config.depth)
+        if position >= 0 and open_.any():
+            found[place] = config.among(utilities, open_)[0, position]
+            free[0, position] = False
+    return found

@@ -1,6 +1,7 @@
 """A bundle, opened: training and serving meet here."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from recsys.bundle import Bundle, Manifest
 from recsys.interactions import Catalogue
@@ -9,6 +10,9 @@ from recsys.models.newcomers import groups_of_new
 from recsys.models.related import Related, related_from
 from recsys.ranking.blend import Weights
 from recsys.ranking.ranker import Ranker
+
+STEP: Final = 3_600_000_000
+"""An hour, in microseconds."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,22 @@ class Published:
     ranker: Ranker
     related: Related
     as_of: int
+
+    def described_at(self, latest: int | None) -> int:
+        """Return the moment customers are described as of.
+
+        It is that of training while nothing newer has happened; from then on it moves by whole
+        hours, always to the end of the one in which something happened: one event does not make
+        everybody be described again.
+
+        Parameters
+        ----------
+        latest
+            The newest event's time, or the clock's; microseconds.
+        """
+        if latest is None or latest < self.as_of:
+            return self.as_of
+        return self.as_of + -(-(latest + 1 - self.as_of) // STEP) * STEP
 
     def offering(self, catalogue: Catalogue) -> "Published":
         """Return the same with what is known by now of the items, and with new ones."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from recsys.events.schema import TIME, USER_ID
 from recsys.state.database import Database
@@ -100,6 +100,29 @@ class Exposures:
     def of_experiment(self, name: str) -> Iterator[list[Exposure]]:
         """Read the lists that were part of an experiment, a part at a time, in no order."""
         query = select(exposures).where(exposures.c.experiment == name)
+        with self._database.reading() as connection:
+            found = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
+            for part in found.mappings().partitions():
+                yield [Exposure(**{**row, **_read(row)}) for row in part]
+
+    def of_variant(
+        self, digest: str, *, since: int = 0, until: int | None = None
+    ) -> Iterator[list[Exposure]]:
+        """Read the lists of one recipe, whatever it was called, a part at a time, in no order.
+
+        Parameters
+        ----------
+        digest
+            Of the recipe.
+        since, until
+            Microseconds; the end does not belong to it.
+        """
+        query = select(exposures).where(exposures.c.digest == digest, exposures.c[TIME] >= since)
+        if until is not None:
+            query = query.where(exposures.c[TIME] < until)
+        yield from self._parts(query)
+
+    def _parts(self, query: Select[Any]) -> Iterator[list[Exposure]]:
         with self._database.reading() as connection:
             found = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
             for part in found.mappings().partitions():

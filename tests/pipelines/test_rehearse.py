@@ -38,7 +38,10 @@ class Shop:
     def experiment_analysis(self, name: str, /) -> dict[str, Any]:
         return {"experiment": name}
 
-    def recommend(self, user_id: str, /, *, session_id: str | None, limit: int) -> Any:
+    def recommend(
+        self, user_id: str, /, *, session_id: str | None, limit: int, variant: str | None = None
+    ) -> Any:
+        assert variant is None
         self.asked.append(user_id)
         items = [{"item_id": item} for item in self._items[:limit]]
         return {"recommendation_id": f"r-{session_id}", "items": items}

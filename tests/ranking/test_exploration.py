@@ -10,7 +10,13 @@ from scipy import stats
 
 from recsys.ranking.arrangement import arrange, candidates_of
 from recsys.ranking.diversity import Mmr, by_category
-from recsys.ranking.exploration import PlackettLuceConfig, SwapsConfig, draws
+from recsys.ranking.exploration import (
+    PlackettLuceConfig,
+    SwapsConfig,
+    draws,
+    logged_chances,
+    place_chances,
+)
 from recsys.ranking.in_force import Cap, InForce, Pins, Requirement
 
 SCORES = np.asarray([1.0, 0.4, 0.4, -0.3, -0.5, -2.0])
@@ -143,3 +149,26 @@ def test_without_chance_and_at_no_temperature_the_best_is_listed():
             found = listed(config, seed=seed)
             assert found.items.tolist() == [0, 1, 2]
             assert found.log_probability == 0.0
+
+
+@pytest.mark.parametrize("config", [LUCE, SWAPS], ids=["luce", "swaps"])
+def test_chances_of_places_are_those_of_every_list(config) -> None:
+    exact = np.zeros((K, N))
+    for shown, probability in every_list(config, "free").items():
+        for place, item in enumerate(shown):
+            exact[place, item] += probability
+    rng = np.random.default_rng(0)
+    found = place_chances(config, SCORES, K, n_draws=20_000, rng=rng)
+    assert found.sum(axis=1) == pytest.approx(np.ones(K))
+    assert found == pytest.approx(exact, abs=0.01)
+    # Of the first place nothing is drawn.
+    assert found[0] == pytest.approx(exact[0])
+
+
+@pytest.mark.parametrize("config", [LUCE, SWAPS], ids=["luce", "swaps"])
+def test_logged_chances_are_those_that_were_drawn_by(config) -> None:
+    for request in "abcdef":
+        arranged = listed(config, request=request)
+        found = logged_chances(config, SCORES, arranged.items)
+        assert found == pytest.approx(arranged.propensities)
+    assert logged_chances(config, SCORES, np.array([0, -1, 1]))[1] == 0

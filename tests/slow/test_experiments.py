@@ -50,11 +50,24 @@ def test_whole_experiments_come_to_what_the_truth_demands(
     benchmark: Callable[[str], ModuleType], tmp_path: Path
 ) -> None:
     names = ["itself", "better", "lossy", "interleaved"]
-    found = benchmark("service/experiments").run_all(
-        tmp_path, events=40_000, days=5, seed=1, names=names, output=None
+    document = benchmark("service/experiments").run_all(
+        tmp_path, events=40_000, days=5, seed=1, names=names
     )
+    found = document["experiments"]
     for name, one in found.items():
         assert one["verdict"] == one["demanded"], (name, one)
     assert [one["demanded"] for one in found.values()] == [
         *("do not ship", "ship", "invalid", "preferred")
     ]
+    known = document["never shown"]
+    for name in ("popular", "popular_by_segment"):
+        told = known[name]["estimate"]
+        # Twice its interval: one run of two estimates.
+        width = told["high"] - told["mean"]
+        assert abs(told["mean"] - known[name]["truth"]) <= 2 * width, known[name]
+    assert known["segment_aware"]["estimate"] is None
+    assert known["segment_aware"]["why not"]
+    (kept,) = [one for one in document["ledger"]["experiments"] if one["experiment"] == "better"]
+    assert kept["online"]["mean"] > 0
+    assert kept["offline"]["mean"] > 0
+    assert kept["interleaving"]["mean"] > 0
