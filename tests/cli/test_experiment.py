@@ -181,3 +181,36 @@ def test_what_cannot_be_tried_out(
     answer = ask("experiment", "simulate", plan, *words, shop=shop)
     assert answer.code in (2, 3)
     assert message in answer.err
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "message"),
+    [
+        ("", ("popular", "--of", "als"), "'als' has no exploration"),
+        ("", ("popular", "--of", "alz"), "no variant 'alz'"),
+        (
+            '[variants.luck]\nlike = "popular"\nexploration = { kind = "swaps" }\n'
+            'diversity = { kind = "mmr" }',
+            ("popular", "--of", "luck"),
+            "'luck' has rules or a second aim",
+        ),
+        (
+            '[variants.luck]\nlike = "popular"\nexploration = { kind = "swaps" }',
+            ("popular", "--of", "luck"),
+            "no list of 'luck' was served by the active model",
+        ),
+        (
+            '[variants.luck]\nlike = "popular"\nexploration = { kind = "swaps" }',
+            ("popular", "--of", "luck", "--metric", "revenue"),
+            "'revenue' is not attributed",
+        ),
+    ],
+)
+def test_what_cannot_be_estimated(
+    ask: Any, shop: Path, lines: str, words: tuple[str, ...], message: str
+) -> None:
+    with (shop / "recsys.toml").open("a", encoding="utf-8") as config:
+        config.write(f"\n{lines}\n")
+    answer = ask("experiment", "estimate", *words, shop=shop)
+    assert answer.code in (2, 3)
+    assert message in answer.err

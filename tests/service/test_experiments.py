@@ -11,6 +11,7 @@ import pytest
 from recsys.config import load_config
 from recsys.experiments import Enrolment
 from recsys.experiments.running import opened
+from recsys.pipelines.estimate import estimate
 from recsys.state import StateStore
 
 PLAN = {
@@ -260,6 +261,56 @@ class TestAnalysis:
         response = running.get("/v1/experiments/home/analysis")
         assert response.status_code == 422
         assert "nobody has been served" in response.json()["error"]["message"]
+
+
+class TestNeverShown:
+    LOTTERY = """
+[variants.lottery]
+like = "popular"
+[variants.lottery.exploration]
+kind = "swaps"
+chance = 0.5
+depth = 4
+"""
+
+    def test_lists_drawn_by_lot_tell_of_others(self, own_shop: Path, serve: Any) -> None:
+        path = own_shop / "recsys.toml"
+        with path.open("a", encoding="utf-8") as config:
+            config.write(self.LOTTERY)
+        with serve(own_shop, open=True) as client:
+            answers = [
+                listed(client, user, variant="lottery", limit=3) for user in USERS for _ in range(8)
+            ]
+            filtered = listed(client, "0001", variant="lottery", exclude_items=["00100"], limit=3)
+            first = {answer["items"][0]["item_id"] for answer in answers}
+            clicks = [
+                {
+                    "user_id": answer["user_id"],
+                    "event": "click",
+                    "item_id": answer["items"][0]["item_id"],
+                    "recommendation_id": answer["recommendation_id"],
+                    "timestamp": "2024-07-02T10:00:00Z",
+                }
+                for answer in answers[::2]
+            ]
+            sent = client.request("POST", "/v1/events", json={"events": clicks}).json()
+            assert sent["accepted"] == len(clicks)
+        assert len(first) > 2
+        found = estimate(load_config(path), "popular", "lottery")
+        # What was asked for with a filter cannot have come about as it was logged.
+        assert found.left_out <= 1
+        assert found.found.lists == len(answers) + 1 - found.left_out
+        assert found.found.logged.mean == pytest.approx(0.5, abs=0.01)
+        # Every first item is turned to as often: what stands there makes no difference.
+        told = found.found.difference
+        assert told is not None
+        assert told.low < 0 < told.high
+        assert found.found.identified.mean_weight == pytest.approx(1, abs=0.1)
+        with_state = StateStore(load_config(path).state.url)
+        (kept,) = with_state.ledger.all()
+        with_state.close()
+        assert (kept.kind, kept.control, kept.variant) == ("off_policy", "lottery", "popular")
+        assert filtered["items"]
 
 
 class TestRefusals:
