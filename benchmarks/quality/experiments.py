@@ -119,10 +119,7 @@ def crosses(sample: Sample, design: dict[str, Any]) -> bool:
     """Whether some look finds a difference: daily, or at the planned shares."""
     n = len(sample.values)
     said = plan(decision=design, planned_users=n)
-    times = [(day + 1) / DAYS for day in range(DAYS)]
-    if design["kind"] == "group_sequential":
-        times = [0.25, 0.5, 0.75, 1.0]
-    for time in times:
+    for time in looks_of(design):
         come = math.ceil(time * n)
         part = first_of(sample, come)
         if part.is_enough and is_outside(said, part):
@@ -150,10 +147,13 @@ def coverage(replications: int) -> dict[str, Any]:
     for kind in KINDS:
         rng = np.random.default_rng(3)
         for _ in range(replications):
-            found = means(plain(rng, n, of=kind, gain=gain))
-            for name, interval, truth in intervals(found, kind, gain, n):
+            sample = plain(rng, n, of=kind, gain=gain)
+            for name, interval, truth in intervals(means(sample), kind, gain, n):
                 held.setdefault(name, 0)
                 held[name] += interval.low <= truth <= interval.high
+            for name, design in DESIGNS.items() if kind == "a mean" else ():
+                every = f"{kind}, {name}, every look"
+                held[every] = held.get(every, 0) + holds_at_every_look(sample, design, gain)
         say(f"coverage: {kind}", {k: v / replications for k, v in held.items() if kind in k})
     return {name: count / replications for name, count in held.items()}
 
@@ -171,10 +171,29 @@ def intervals(found: Means, kind: str, gain: float, n: int) -> list[tuple[str, I
     }
     if kind == "a mean":
         told += [
-            (f"{kind}, {name}", look.interval(found.difference, ALPHA), base * gain)
+            (f"{kind}, {name}, last look", look.interval(found.difference, ALPHA), base * gain)
             for name, look in looks.items()
         ]
     return told
+
+
+def holds_at_every_look(sample: Sample, design: dict[str, Any], truth: float) -> bool:
+    """Whether the intervals of all looks hold the truth: what those of several looks promise."""
+    n = len(sample.values)
+    said = plan(decision=design, planned_users=n)
+    for time in looks_of(design):
+        part = first_of(sample, math.ceil(time * n))
+        look = look_at(said, len(part.values), stopped=False)
+        interval = look.interval(means(part).difference, ALPHA)
+        if not interval.low <= truth <= interval.high:
+            return False
+    return True
+
+
+def looks_of(design: dict[str, Any]) -> list[float]:
+    if design["kind"] == "group_sequential":
+        return [0.25, 0.5, 0.75, 1.0]
+    return [(day + 1) / DAYS for day in range(DAYS)]
 
 
 def power(replications: int) -> dict[str, Any]:

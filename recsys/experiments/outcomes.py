@@ -17,6 +17,7 @@ from recsys.events.schema import (
     ITEM_ID,
     MARGIN,
     MICROSECONDS_PER_DAY,
+    MINOR_UNITS,
     QUANTITY,
     TIME,
 )
@@ -87,7 +88,7 @@ def measure_outcomes(
     until
         Microseconds; nothing at or after it counts.
     margins
-        Minor units that are earned with a piece of an item, by its id; of others nothing is.
+        What is earned with a piece of an item, by its id; with others nothing is.
 
     Raises
     ------
@@ -200,10 +201,14 @@ def _table(metrics: Mapping[str, MetricConfig], until: int) -> str:
         if metric.is_of_lists:
             columns += _of_lists(name)
             continue
-        value = f"coalesce(s.{quote(name)}, 0)::DOUBLE"
+        # Sums of money are exact, and told in the shop's money.
+        unit = MINOR_UNITS if metric.value == "amount" else 1
+        value, before = (
+            f"coalesce(s.{quote(column)}, 0)::DOUBLE / {unit}" for column in (name, name + BEFORE)
+        )
         over = f"u.first + {metric.ends} <= {until}" if metric.ends else "true"
         columns.append(f"CASE WHEN {over} THEN {value} END AS {quote(name)}")
-        columns.append(f"coalesce(s.{quote(name + BEFORE)}, 0)::DOUBLE AS {quote(name + BEFORE)}")
+        columns.append(f"{before} AS {quote(name + BEFORE)}")
         if metric.is_ratio:
             per = "u.lists" if metric.per == LIST else f"coalesce(s.{quote(name + PER)}, 0)"
             columns.append(f"{per}::DOUBLE AS {quote(name + PER)}")

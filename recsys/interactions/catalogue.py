@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys.events.schema import AVAILABLE, CATEGORY, MARGIN, MINOR_UNITS
+from recsys.events.schema import AVAILABLE, CATEGORY, MARGIN
 from recsys.types import Flags, Ids, Indices
 from recsys.vocabulary import Vocabulary
 
@@ -103,11 +103,11 @@ class Catalogue:
         return self.codes(CATEGORY)[0]
 
     def margins(self) -> dict[str, float]:
-        """Return what is earned with a piece of each item that says so, in minor units."""
+        """Return what is earned with a piece of each item that says so, in the money of prices."""
         texts = self.columns.get(MARGIN, np.empty(0, dtype=np.str_))
         told = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(dtype=np.float64)
         known = np.flatnonzero(np.isfinite(told)).tolist()
-        return {str(self.items.ids[n]): float(told[n]) * MINOR_UNITS for n in known}
+        return {str(self.items.ids[n]): float(told[n]) for n in known}
 
 
 def _replaced(texts: Ids, new: Mapping[int, str], n_items: int) -> Ids:

@@ -65,7 +65,8 @@ def value_of(metric, events):
             return len({e["time"] // DAY for e in events})
         case "orders":
             return len({e["basket_id"] if e["basket_id"] else e["event_id"] for e in events})
-    return sum(e[metric.value] or 0 for e in events)
+    scale = 100 if metric.value == "amount" else 1
+    return sum(e[metric.value] or 0 for e in events) / scale
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -158,9 +159,9 @@ def test_what_is_earned_with_pieces() -> None:
     events = events_of(rows).append_column("item_id", pa.array(["a", "b", "a"]))
     lists = lists_of([("u", "r1", 1, "old")])
     metrics = {"margin": METRICS["margin"]}
-    for margins, earned in (({"a": 150.0, "b": 7.0}, 457.0), ({"a": 150.0}, 450.0), ({}, 0.0)):
+    for margins, earned in (({"a": 1.5, "b": 0.07}, 4.57), ({"a": 1.5}, 4.5), ({}, 0.0)):
         found = measure_outcomes(lists, events, experiment(), metrics, until=UNTIL, margins=margins)
-        assert found.units["margin"].tolist() == [earned]
+        assert found.units["margin"].tolist() == pytest.approx([earned])
 
 
 def test_how_long_lists_took() -> None:

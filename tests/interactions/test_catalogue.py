@@ -133,3 +133,15 @@ def test_codes_that_are_handed_on_are_those_of_the_texts(rounds: list[dict]) -> 
         expected, places = np.unique(catalogue.columns["brand"], return_inverse=True)
         assert values.tolist() == expected.tolist()
         assert codes.tolist() == places.tolist()
+
+
+def test_margins_are_of_items_that_tell_them() -> None:
+    file = pd.DataFrame(
+        {"available": True, "margin": [0.35, None, -1.0]},
+        index=pd.Index(["a", "b", "c"], name="item_id"),
+    )
+    catalogue = build_catalogue(file, ["seen"], ["margin"])
+    assert catalogue.margins() == {"a": 0.35, "c": -1.0}
+    told = catalogue.told({"b": {"margin": 2}, "c": {"margin": None}, "new": {"margin": 0.5}})
+    assert told.margins() == {"a": 0.35, "b": 2.0, "new": 0.5}
+    assert build_catalogue(file, [], []).margins() == {}
