@@ -96,7 +96,7 @@ def analyse(
         spreads,
         tuple(_gainers(table, effects, look)),
         look,
-        metrics[experiment.plan.primary].sign,
+        {name: metric.sign for name, metric in metrics.items()},
     )
 
 

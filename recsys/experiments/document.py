@@ -16,6 +16,10 @@ def document(read: Read | ReadPreferences) -> dict[str, Any]:
     if isinstance(read, ReadPreferences):
         return _of_preferences(read)
     analysis = read.analysis
+
+    def compared(one: Comparison) -> dict[str, Any]:
+        return _comparison(one, analysis.signs[one.metric])
+
     said: dict[str, Any] = plain(
         {
             "experiment": analysis.experiment.plan.name,
@@ -30,17 +34,20 @@ def document(read: Read | ReadPreferences) -> dict[str, Any]:
             "foreign_lists": analysis.foreign,
             "decides": analysis.look.decides,
             "sample_ratios": [_ratio(one) for one in analysis.ratios],
-            "primary": [_comparison(one) for one in analysis.primary],
-            "where_lists_differ": [_comparison(one) for one in analysis.triggered],
-            "guardrails": [_guarded(one) for one in analysis.guardrails],
-            "other_metrics": [_comparison(one) for one in analysis.others],
-            "segments": [_segment(one) for one in analysis.segments],
+            "primary": [compared(one) for one in analysis.primary],
+            "where_lists_differ": [compared(one) for one in analysis.triggered],
+            "guardrails": [
+                {**_guarded(one), "comparison": compared(one.comparison)}
+                for one in analysis.guardrails
+            ],
+            "other_metrics": [compared(one) for one in analysis.others],
+            "segments": [_segment(one, analysis.sign) for one in analysis.segments],
             "heterogeneity": _spreads(analysis),
             "better_in": [
                 {
                     "variant": one.variant,
                     "segments": [f"{s.axis}:{s.segment}" for s in one.segments],
-                    "all_others": None if one.rest is None else _comparison(one.rest),
+                    "all_others": None if one.rest is None else compared(one.rest),
                 }
                 for one in analysis.gainers
             ],
@@ -115,9 +122,14 @@ def _ratio(one: Ratio) -> dict[str, Any]:
     return {"of": one.of, "users": list(one.counts), "p": one.p, "p_any_time": one.p_any_time}
 
 
-def _comparison(one: Comparison) -> dict[str, Any]:
+def _better(sign: int) -> str:
+    return "more" if sign > 0 else "less"
+
+
+def _comparison(one: Comparison, sign: int) -> dict[str, Any]:
     return {
         "metric": one.metric,
+        "better": _better(sign),
         "variant": one.variant,
         "control": _estimate(one.control),
         "treatment": _estimate(one.treatment),
@@ -132,12 +144,12 @@ def _comparison(one: Comparison) -> dict[str, Any]:
 
 
 def _guarded(one: Guarded) -> dict[str, Any]:
-    told = {"margin": one.margin, "p": one.p, "holds": one.holds}
-    return {**told, "comparison": _comparison(one.comparison)}
+    return {"margin": one.margin, "p": one.p, "holds": one.holds}
 
 
-def _segment(one: SegmentEffect) -> dict[str, Any]:
+def _segment(one: SegmentEffect, sign: int) -> dict[str, Any]:
     return {
+        "better": _better(sign),
         "axis": one.axis,
         "segment": one.segment,
         "variant": one.variant,

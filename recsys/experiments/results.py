@@ -185,8 +185,8 @@ class Analysis:
         Of each treatment that is better in some declared segment.
     look
         What the design allows now.
-    sign
-        1 where more of the primary metric is better, −1 where less is.
+    signs
+        Of each metric: 1 where more of it is better, −1 where less is.
     """
 
     experiment: Experiment
@@ -202,4 +202,9 @@ class Analysis:
     spreads: Mapping[tuple[str, str], Heterogeneity]
     gainers: tuple[Gainers, ...]
     look: Look
-    sign: int
+    signs: Mapping[str, int]
+
+    @property
+    def sign(self) -> int:
+        """Of the primary metric."""
+        return self.signs[self.experiment.plan.primary]

@@ -7,7 +7,15 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from recsys.experiments.results import Analysis, Comparison, Gainers, Guarded, SegmentEffect
+from recsys.experiments.definition import Experiment
+from recsys.experiments.results import (
+    Analysis,
+    Comparison,
+    Gainers,
+    Guarded,
+    Ratio,
+    SegmentEffect,
+)
 from recsys.statistics import Interval, holm
 
 Answer: TypeAlias = Literal[
@@ -150,13 +158,12 @@ class _Judge:
             )
             return [f"there are not enough users in every variant to compare: {counts}"]
         adjusted = [whole.p, *(holm(np.array([part.p for part in parts])) if parts else [])]
-        return [
-            f"users of {found.of} did not come in the shares that were allocated: "
-            f"{', '.join(f'{n:,}' for n in found.counts)} (p = {found.p:.2g}); "
-            "look for what loses users of one variant before anything else"
+        wrong = [
+            found
             for found, p in zip(analysis.ratios, adjusted, strict=True)
             if p <= MISMATCH or (found is whole and found.p_any_time <= MISMATCH)
         ]
+        return [_mismatch(wrong, analysis.experiment)] if wrong else []
 
     def _warnings(self) -> tuple[str, ...]:
         analysis = self._analysis
@@ -172,7 +179,21 @@ class _Judge:
                 f"{analysis.foreign:,} lists were made by recipes that are not those of the plan, "
                 "and are left out"
             )
-        return tuple(found)
+        return (*found, *self._losses())
+
+    def _losses(self) -> list[str]:
+        """Name metrics that decide nothing and became worse all the same, by Holm over all."""
+        others = self._analysis.others
+        if not others:
+            return []
+        adjusted = holm(np.array([one.p for one in others])).tolist()
+        signs = self._analysis.signs
+        return [
+            f"{one.metric} became worse with {one.variant}: {shown(one)}, where "
+            f"{'more' if signs[one.metric] > 0 else 'less'} is better"
+            for one, p in zip(others, adjusted, strict=True)
+            if p <= self._plan.alpha and signs[one.metric] * one.difference.mean < 0
+        ]
 
     def _guards(self, one: Comparison) -> list[Guarded]:
         return [g for g in self._analysis.guardrails if g.comparison.variant == one.variant]
@@ -206,6 +227,23 @@ class _Judge:
             f"{one.variant} {said} by {one.metric}: {shown(one)} against "
             f"{self._plan.control} ({one.users:,} users, p = {one.adjusted_p:.2g})"
         )
+
+
+def _mismatch(wrong: Sequence[Ratio], experiment: Experiment) -> str:
+    """Say how customers came, how they should have, and where else that is seen."""
+    first, *others = wrong
+    shares = [arm.share for arm in experiment.arms]
+    came = ", ".join(
+        f"{arm.variant} {n:,}" for arm, n in zip(experiment.arms, first.counts, strict=True)
+    )
+    planned = " : ".join(f"{100 * share / sum(shares):.3g}" for share in shares)
+    whose = "customers" if first.of == "all" else f"customers of {first.of}"
+    also = f"; the same in {len(others)} of the groups looked at by themselves" if others else ""
+    return (
+        f"{whose} came as {came}, where {planned} was planned (p = {first.p:.2g}){also}: look for "
+        "what loses customers of one variant (errors, timeouts, a page that does not ask) before "
+        "anything else"
+    )
 
 
 def shown(one: Comparison | SegmentEffect) -> str:

@@ -130,7 +130,7 @@ def rehearse(
         )
 
 
-DAYS = 14
+DAYS = 28
 """Of the course of an experiment, in its report."""
 
 

@@ -152,7 +152,10 @@ class TestRatios:
         found = verdict(looked_at(frame, segments))
         assert found.answer == "invalid"
         assert found.variant is None
-        assert "did not come in the shares" in found.reasons[0]
+        (why,) = found.reasons
+        counts = frame["arm"].value_counts()
+        assert f"came as old {counts[0]:,}, new {counts[1]:,}, where 50 : 50 was planned" in why
+        assert "the same in 2 of the groups" in why
 
     def test_a_mismatch_in_one_segment_is_invalid(self):
         frame, segments = units(11, 20_000)
@@ -276,6 +279,18 @@ class TestVerdict:
         found = verdict(looked_at(frame, segments, contaminated=50, foreign=7))
         assert "50 of 1,050 users saw two variants" in found.warnings[0]
         assert found.warnings[1].startswith("7 lists were made by recipes")
+
+    def test_what_became_worse_besides_is_said(self):
+        frame, segments = units(23, 4000, effect=0.3)
+        rng = np.random.default_rng(1)
+        frame["latency"] = rng.normal(5, 1, 4000) + frame["arm"]
+        frame["latency:per"], frame["latency:before"] = 1.0, 0.0
+        metrics = {name: METRICS[name] for name in ("revenue", "latency")}
+        found = verdict(looked_at(frame, segments, metrics=metrics))
+        assert found.answer == "ship"
+        (warning,) = found.warnings
+        assert warning.startswith("latency became worse with new: +")
+        assert warning.endswith("where less is better")
 
 
 class TestDesigns:

@@ -37,7 +37,7 @@ def metrics(document: Document) -> Figure | None:
         "decides": document.get("primary", []),
         "where lists differ": document.get("where_lists_differ", []),
         "must not get worse": [guard["comparison"] for guard in document.get("guardrails", [])],
-        "besides": document.get("other_metrics", []),
+        "also measured": document.get("other_metrics", []),
     }
     rows = _rows(groups, lambda one: f"{one['metric']}{_variant(document, one)}")
     told = [f"{row['label']} {row.get('gain', '')}" for row in rows if "mean" in row]
@@ -45,7 +45,8 @@ def metrics(document: Document) -> Figure | None:
         "metrics",
         "What changed",
         "Difference to the control, relative, with its interval. Filled where the interval does "
-        "not hold zero.",
+        "not hold zero: blue is better, red worse (of return_rate and latency, in milliseconds, "
+        "less is better).",
         f"Relative differences: {'; '.join(told)}.",
         lambda width: forest(rows, width),
     )
@@ -108,8 +109,10 @@ def course(document: Document) -> Figure | None:
 
 def weeks(document: Document) -> Figure | None:
     """Draw the difference in each week after a customer's first list."""
+    every = document.get("weeks", [])
     return _lines(
-        document.get("weeks", []),
+        # One week says nothing of whether it lasts.
+        every if len({one["week"] for one in every}) > 1 else [],
         "week",
         "Whether it lasts",
         "The relative difference in each week after a customer's first list: what is only new "
@@ -175,10 +178,11 @@ def _row(one: Document, label: str) -> Row:
     row: Row = {"label": label, "users": count(one.get("users")), "ink": INK, "shape": "circle"}
     relative = one.get("relative", {})
     if "mean" not in relative:
-        return row | {"few": "no share of it is known"}
+        return row | {"few": "nothing to compare"}
     ends = span(relative)
     sign = 0 if ends is None else int(ends[0] > 0) - int(ends[1] < 0)
-    ink = {1: ACCENT, -1: BAD, 0: INK}[sign]
+    good = -1 if one.get("better") == "less" else 1
+    ink = {1: ACCENT, -1: BAD, 0: INK}[good * sign]
     return row | {
         "mark": ink,
         "fill": ink if sign else PAPER,

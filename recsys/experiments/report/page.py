@@ -19,6 +19,7 @@ from recsys.drawing.numbers import (
 )
 from recsys.drawing.pages import Fact, Section, fill, require_extra, write_page
 from recsys.drawing.tables import Cell, number_of, pairs, table, text_of
+from recsys.events.times import format_time
 
 KINDS = {
     "ship": "good",
@@ -42,12 +43,25 @@ MEANING = {
     "ship": "Give {variant} to everybody.",
     "ship for these segments only": "Give {variant} to these customers: {segments}.",
     "do not ship": "Keep {control}.",
-    "invalid": "These numbers say nothing: find out what went wrong, and begin again.",
+    "invalid": "These numbers say nothing and are not shown: find out what went wrong, mend it, "
+    "and begin again.",
     "keep running": "It is too early to say.",
     "preferred": "Customers turn to what {variant} lists: try it in an A/B test.",
     "not preferred": "Customers do not turn to what {variant} lists more often: keep {control}.",
 }
 """What a verdict asks its reader to do."""
+
+
+WORDS = {
+    "relative, its interval": "the treatment's value over the control's, less 1; a range that "
+    "holds the truth in 19 of 20 experiments (or as the plan's alpha says)",
+    "p": "how often so large a difference comes by chance where there is none",
+    "noise left": "the variance of the difference over what it were without the past and strata",
+    "declared": "named before the start: such segments may decide, all others are only leads",
+    "sign is wrong": "the chance that the true effect has the other sign",
+    "where lists differ": "among customers whose lists the variants would have made differently",
+}
+"""What a reader need not know already."""
 
 
 def write(document: Mapping[str, Any], path: Path) -> None:
@@ -94,7 +108,7 @@ def render(document: Mapping[str, Any]) -> str:
         document={**cleaned, "title": f"Experiment {cleaned['experiment']}"},
         headline=headline(cleaned),
         facts=facts(cleaned),
-        figures=drawn,
+        figures=[] if is_invalid(cleaned) else drawn,
         sections=sections(cleaned),
     )
 
@@ -136,14 +150,16 @@ def headline(document: Document) -> Headline:
 
 
 def facts(document: Document) -> list[Fact]:
-    """Return the figures beside the verdict."""
+    """Return the figures beside the verdict; of an invalid experiment no effect is one."""
+    effects = [] if is_invalid(document) else document.get("primary", [])
     found = [
         Fact(
             f"{one['metric']}, {one['variant']}",
             percent(one.get("relative", {}).get("mean")),
-            percent_between(span(one.get("relative", {}))),
+            f"{percent_between(span(one.get('relative', {})))}\n"
+            f"{number(one['control'].get('mean'))} → {number(one['treatment'].get('mean'))}",
         )
-        for one in document.get("primary", [])
+        for one in effects
     ]
     if "preference" in document:
         one = document["preference"]
@@ -152,12 +168,20 @@ def facts(document: Document) -> list[Fact]:
         )
     planned = document.get("planned_users")
     note = "" if planned is None else f"of {count(planned)} planned"
-    shares = document.get("sample_ratios", [{}])[0]
+    came = " : ".join(count(n) for n in document.get("sample_ratios", [{}])[0].get("users", []))
+    fits = "not as planned" if is_invalid(document) else "as planned"
+    dates = [format_time(document[end])[:10] for end in ("first_list", "until") if end in document]
     return [
         *found,
         Fact("customers", count(document.get("users")), note),
-        Fact("came as allocated", f"p = {chance(shares.get('p'))}"),
+        Fact("how they came", came, fits),
+        Fact("from, to", "\n".join(dates)),
     ]
+
+
+def is_invalid(document: Document) -> bool:
+    """Whether nothing but the shares may be read."""
+    return bool(document["verdict"]["answer"] == "invalid")
 
 
 def sections(document: Document) -> list[Section]:
@@ -168,6 +192,14 @@ def sections(document: Document) -> list[Section]:
         *document.get("other_metrics", []),
     ]
     plan = {key: value for key, value in document["plan"].items() if value not in ([], {}, None)}
+    shares = Section(
+        "shares",
+        "Did customers come as planned?",
+        table("Customers of each variant", document.get("sample_ratios", []), RATIO_COLUMNS),
+    )
+    written = Section("plan", "What was written down", pairs("The plan", plan))
+    if is_invalid(document):
+        return [shares, written]
     built = (
         Section("metrics", "Metrics", table("Every metric", compared, METRIC_COLUMNS, words=2)),
         Section(
@@ -190,12 +222,9 @@ def sections(document: Document) -> list[Section]:
                 words=2,
             ),
         ),
-        Section(
-            "shares",
-            "Did customers come as allocated?",
-            table("Customers of each variant", document.get("sample_ratios", []), RATIO_COLUMNS),
-        ),
-        Section("plan", "What was written down", pairs("The plan", plan)),
+        shares,
+        written,
+        Section("words", "Words", pairs("What the columns say", WORDS)),
     )
     return [section for section in built if section.tables]
 
