@@ -1,39 +1,39 @@
 """``recsys experiment``: write experiments down, let them run, look at what they show."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from recsys.cli.experiments_shown import (
+    print_analysis,
+    print_design,
+    print_estimated,
+    print_preferences,
+    print_rehearsed,
+    print_verdict,
+)
 from recsys.cli.options import DEFAULT_CONFIG, ConfigPath, OutputFormat, read_config
 from recsys.cli.output import Format, print_json, print_table, progress_bar, say
 from recsys.drawing.documents import plain
 from recsys.errors import ConfigError
 from recsys.events.times import format_time, parse_time
 from recsys.experiments import Plan
-from recsys.experiments.counterfactual import DIRECT
 from recsys.experiments.document import definition_document, document, verdict_document
-from recsys.experiments.preference import Preferences
 from recsys.experiments.reading import ReadPreferences
 from recsys.experiments.rehearsal import Effect
-from recsys.experiments.results import Analysis
 from recsys.experiments.running import opened
-from recsys.experiments.verdict import shown
 from recsys.pipelines import experiment as pipeline
 from recsys.pipelines.estimate import estimate as run_estimate
 from recsys.pipelines.rehearse import rehearse
 from recsys.simulation import Customers, Truth
 from recsys.state import KeptExperiment
-from recsys.statistics import Interval
 
 app = typer.Typer(help="Which variant is better for real customers.", no_args_is_help=True)
 
 ANALYSIS_SECONDS = 600.0
-MODELS_WORD = "the model's word"
-"""In place of an interval that would know nothing of how wrong a model is."""
 Name = Annotated[str, typer.Argument(help="An experiment, as listed.")]
 PlanFile = Annotated[Path, typer.Argument(help="A plan, TOML.", metavar="FILE")]
 
@@ -60,24 +60,7 @@ def design(
     if format is Format.JSON:
         print_json(asdict(found))
         return
-    rows = [
-        (
-            *(one.of, f"{one.share:.0%}", one.baseline.mean, one.baseline.sd),
-            *(f"{one.baseline.noise:.0%}", one.users or "", one.days or ""),
-        )
-        for one in found.needed
-    ]
-    columns = ("of", "share", plan.primary, "sd", "noise left", "users needed", "days")
-    effect = "no effect is planned for" if plan.effect is None else f"{plan.effect:+.1%}"
-    print_table(f"To see {effect} in {plan.power:.0%} of experiments", columns, rows)
-    print_table(
-        "What can be seen",
-        ("days", "least relative effect"),
-        [(days, f"{effect:.1%}") for days, effect in found.seen.items()],
-    )
-    everybody = found.needed[0].users
-    if everybody is not None:
-        say(f"for all users, write into the plan: planned_users = {everybody}")
+    print_design(found, plan)
 
 
 @app.command("list")
@@ -157,54 +140,11 @@ def analyze(
     if format is Format.JSON:
         print_json(document(found))
         return
-    _print_verdict(verdict_document(found.verdict))
+    print_verdict(verdict_document(found.verdict))
     if isinstance(found, ReadPreferences):
-        _print_preferences(found.found)
+        print_preferences(found.found)
     else:
-        _print_analysis(found.analysis)
-
-
-def _print_preferences(found: Preferences) -> None:
-    everybody = [] if found.overall is None else [found.overall]
-    rows = [
-        (
-            *(one.of, one.users, f"{one.interval.mean:+.3f}"),
-            f"[{one.interval.low:+.3f}, {one.interval.high:+.3f}]",
-            *(one.adjusted_p, "yes" if one.declared else ""),
-        )
-        for one in (*everybody, *found.segments)
-    ]
-    columns = ("of", "users", "preference", "interval", "p, adjusted", "declared")
-    print_table(f"{found.lists:,} lists of {found.users:,} users", columns, rows)
-
-
-def _print_analysis(analysis: Analysis) -> None:
-    everything = [*analysis.primary, *(g.comparison for g in analysis.guardrails), *analysis.others]
-    rows = [
-        (
-            one.metric,
-            one.variant,
-            one.users,
-            one.control.mean,
-            one.treatment.mean,
-            shown(one),
-            one.p,
-        )
-        for one in everything
-    ]
-    columns = ("metric", "variant", "users", "control", "treatment", "difference", "p")
-    print_table(f"{analysis.users:,} users", columns, rows)
-    print_table(
-        f"By segment: {analysis.experiment.plan.primary}",
-        ("segment", "variant", "users", "difference", "p, adjusted", "declared"),
-        [
-            (
-                *(f"{one.axis}:{one.segment}", one.variant, one.users),
-                *(shown(one), one.adjusted_p, "yes" if one.declared else ""),
-            )
-            for one in analysis.segments
-        ],
-    )
+        print_analysis(found.analysis)
 
 
 @app.command()
@@ -242,7 +182,7 @@ def simulate(
         if format is Format.JSON:
             print_json(found)
         else:
-            _print_verdict(found["verdict"])
+            print_verdict(found["verdict"])
             say(f"all that it shows: recsys experiment analyze {plan.name} -c {config_path}")
         return
     truth = Effect.read(plan.effect or 0.0 if effect is None else effect, only)
@@ -258,13 +198,7 @@ def simulate(
         said = {"effect": truth._asdict(), "replications": replications, **rehearsed._asdict()}
         print_json(said)
         return
-    where = f" in {truth.axis}:{truth.segment}" if truth.axis else ""
-    print_table(
-        f"{replications} experiments with an effect of {truth.size:+.1%}{where}",
-        ("verdict", "share"),
-        [(answer, f"{n / replications:.1%}") for answer, n in rehearsed.answers.items()],
-    )
-    say(f"decided after {rehearsed.users:,.0f} of {rehearsed.planned:,} users, on average")
+    print_rehearsed(rehearsed, truth, replications)
 
 
 @app.command()
@@ -287,24 +221,7 @@ def estimate(
     if format is Format.JSON:
         print_json(plain(asdict(found)))
         return
-    said = found.found
-    rows = [
-        (name, one.mean, MODELS_WORD if name == DIRECT else _between(one.interval()))
-        for name, one in {f"{of}, as shown": said.logged, **said.values}.items()
-    ]
-    columns = ("estimator", f"{metric} of a list", "interval")
-    print_table(f"{said.lists:,} lists of {said.users:,} users", columns, rows)
-    if said.difference is not None:
-        one = said.difference
-        say(f"{variant} against {of}: {one.mean:+.1%} [{one.low:+.1%}, {one.high:+.1%}]")
-    for why in said.identified.why_not:
-        say(f"not known: {why}")
-    if found.left_out:
-        say(f"{found.left_out:,} lists are left out: their chances are not those that were logged")
-
-
-def _between(interval: Interval) -> str:
-    return f"[{interval.low:.4f}, {interval.high:.4f}]"
+    print_estimated(found)
 
 
 def _customers(shop: Path, visits: float, seed: int) -> Customers:
@@ -323,17 +240,6 @@ def _through_service(
     patience = Patience(deadline=ANALYSIS_SECONDS, timeout=ANALYSIS_SECONDS)
     with Client(url, api_key=key, patience=patience) as client:
         return rehearse(client, plan, customers, days, progress=progress_bar)
-
-
-def _print_verdict(verdict: dict[str, Any]) -> None:
-    about = f": {verdict['variant']}" if verdict["variant"] else ""
-    segments = f", for {', '.join(verdict['segments'])}" if verdict["segments"] else ""
-    lines: Sequence[str] = [*verdict["reasons"], *(f"note: {w}" for w in verdict["warnings"])]
-    if verdict["further_users"] is not None:
-        days = verdict["further_days"]
-        long = "" if days is None else f", about {days:.0f} days"
-        lines = [*lines, f"{verdict['further_users']:,} more users are to come{long}"]
-    print_table(f"{verdict['answer'].upper()}{about}{segments}", ("why",), [(x,) for x in lines])
 
 
 def _told(kept: KeptExperiment) -> dict[str, Any]:

@@ -116,3 +116,10 @@ METRICS: Final[Mapping[str, MetricConfig]] = {
     "latency": MetricConfig(value="milliseconds", per=LIST, better="less"),
 }
 """Those that are always there; a config's own replace one of the same name."""
+
+
+def measurable(
+    metrics: Mapping[str, MetricConfig], margins: Mapping[str, float] | None
+) -> Mapping[str, MetricConfig]:
+    """Return the metrics that can be measured: those of margins only where some are known."""
+    return {name: one for name, one in metrics.items() if margins or one.value != "margin"}

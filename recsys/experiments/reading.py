@@ -11,22 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.errors import DataError
-from recsys.events.schema import MICROSECONDS_PER_DAY, TIME, USER_ID
+from recsys.events.schema import MICROSECONDS_PER_DAY, TIME
 from recsys.experiments.analysis import analyse
-from recsys.experiments.definition import Experiment, Plan
-from recsys.experiments.design import Design, as_if_begun, design
-from recsys.experiments.enrolment import Weights
-from recsys.experiments.metrics import MetricConfig
-from recsys.experiments.outcomes import UNIT_ID, Outcomes, measure_outcomes
+from recsys.experiments.definition import Experiment
+from recsys.experiments.metrics import MetricConfig, measurable
+from recsys.experiments.outcomes import Outcomes, measure_outcomes
 from recsys.experiments.preference import Preferences, decide_preference, prefer
-from recsys.experiments.rehearsal import Baselines
+from recsys.experiments.records import events_of, lists_of
 from recsys.experiments.results import Analysis
 from recsys.experiments.running import check_metrics, opened
 from recsys.experiments.verdict import Verdict, decide
-from recsys.state import Exposure, StateStore
+from recsys.state import StateStore
 from recsys.statistics import Interval
-
-SESSION_ID = "session_id"
 
 
 @dataclass(frozen=True)
@@ -121,7 +117,7 @@ def look(
     DataError
         When nobody has been served a list of it.
     """
-    metrics = metrics if margins else _without_margins(metrics)
+    metrics = measurable(metrics, margins)
     kept = _kept(state, name, metrics, until)
     if kept.experiment.plan.kind == "interleaving":
         return _preferences(kept, metrics)
@@ -212,10 +208,6 @@ def _read(
     return Read(analysis, verdict, kept.first, kept.until, course, tuple(weeks), stopped)
 
 
-def _without_margins(metrics: Mapping[str, MetricConfig]) -> Mapping[str, MetricConfig]:
-    return {name: metric for name, metric in metrics.items() if metric.value != "margin"}
-
-
 def _weeks(metric: MetricConfig, n: int) -> dict[str, MetricConfig]:
     """Return a metric for each week; none where it has days of its own."""
     if metric.after or metric.window or metric.is_of_lists:
@@ -239,150 +231,3 @@ def _course(known_by: Callable[[int], Analysis], lasted: int, days: int) -> tupl
     return tuple(
         Point(day, one.variant, one.relative) for day in chosen for one in known_by(day).primary
     )
-
-
-def plan_for(
-    state: StateStore,
-    plan: Plan,
-    metrics: Mapping[str, MetricConfig],
-    *,
-    margins: Mapping[str, float] | None = None,
-) -> Design:
-    """Work out what a plan takes at a shop's own traffic.
-
-    Parameters
-    ----------
-    state
-        Where its events and memberships are.
-    plan
-        What a person wrote.
-    metrics, margins
-        As for `read`.
-
-    Raises
-    ------
-    ConfigError
-        When it names a metric that is not there.
-    DataError
-        See `recsys.experiments.design.design`.
-    """
-    metrics = metrics if margins else _without_margins(metrics)
-    check_metrics(plan, metrics)
-    events, segments = _past(state, plan)
-    return design(plan, events, metrics[plan.primary], segments, margins=margins)
-
-
-def tables_for(
-    state: StateStore,
-    plan: Plan,
-    metrics: Mapping[str, MetricConfig],
-    *,
-    margins: Mapping[str, float] | None = None,
-) -> Baselines:
-    """Return what a plan's metrics were over the last weeks, to rehearse it on.
-
-    Parameters
-    ----------
-    state, plan, metrics, margins
-        As for `plan_for`.
-
-    Raises
-    ------
-    ConfigError, DataError
-        As `plan_for` does.
-    """
-    metrics = metrics if margins else _without_margins(metrics)
-    check_metrics(plan, metrics)
-    events, segments = _past(state, plan)
-    named = (plan.primary, *(one.metric for one in plan.guardrails))
-    deciding = {name: metrics[name] for name in named}
-    units = as_if_begun(events, plan, deciding, margins)
-    return Baselines(units, segments.reindex(units.index), deciding)
-
-
-def _past(state: StateStore, plan: Plan) -> tuple[pa.Table, pd.DataFrame]:
-    """Return all events by unit, and the segments that units are in."""
-    parts = [_by_unit(part, plan) for part in state.event_tables()]
-    events = pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
-    units = pc.unique(events[UNIT_ID]).to_pylist() if parts else []
-    known = state.profiles.of(units) if plan.unit == "user" else {}
-    return events, _table_of_segments(known)
-
-
-def lists_of(state: StateStore, experiment: Experiment) -> tuple[pa.Table, pd.DataFrame]:
-    """Read the lists of an experiment, and the segments of each unit at her first one.
-
-    Returns
-    -------
-    tuple of pyarrow.Table, pandas.DataFrame
-        See `measure_outcomes` and `analyse`.
-    """
-    plan, parts = experiment.plan, []
-    first: dict[str, tuple[int, Weights]] = {}
-    for part in state.exposures.of_experiment(plan.name):
-        rows = [(unit, one) for one in part if (unit := _unit_of(one, plan)) is not None]
-        parts.append(_table(rows, plan))
-        for unit, one in rows:
-            if unit not in first or one.time < first[unit][0]:
-                first[unit] = (one.time, one.segments)
-    segments = _table_of_segments({unit: weights for unit, (_, weights) in first.items()})
-    return pa.concat_tables(parts) if parts else _table([], plan), segments
-
-
-def events_of(state: StateStore, experiment: Experiment, lists: pa.Table) -> pa.Table:
-    """Read the events of those who were served lists of an experiment."""
-    units = pc.unique(lists[UNIT_ID])
-    parts = [
-        named.filter(pc.is_in(named[UNIT_ID], value_set=units))
-        for named in (_by_unit(part, experiment.plan) for part in state.event_tables())
-    ]
-    return pa.concat_tables(parts, promote_options="permissive")
-
-
-def _by_unit(events: pa.Table, plan: Plan) -> pa.Table:
-    """Name what the plan assigns ``unit_id``; events of no unit are left out."""
-    column = USER_ID if plan.unit == "user" else SESSION_ID
-    units = events[column].cast(pa.string())
-    others = events.drop_columns([column]).append_column(UNIT_ID, units)
-    return others.filter(pc.is_valid(units))
-
-
-def _table_of_segments(weights: Mapping[str, Weights]) -> pd.DataFrame:
-    """Return the strongest segment of each axis, a row for each unit."""
-    known = {unit: _strongest(of_unit) for unit, of_unit in weights.items()}
-    segments = pd.DataFrame.from_dict(known, orient="index", dtype=object)
-    segments.index.name = UNIT_ID
-    return segments
-
-
-def _unit_of(one: Exposure, plan: Plan) -> str | None:
-    return one.user_id if plan.unit == "user" else one.session_id
-
-
-def _table(rows: list[tuple[str, Exposure]], plan: Plan) -> pa.Table:
-    found = pa.table(
-        {
-            UNIT_ID: pa.array([unit for unit, _ in rows], pa.string()),
-            "recommendation_id": pa.array([one.recommendation_id for _, one in rows], pa.string()),
-            TIME: pa.array([one.time for _, one in rows], pa.int64()),
-            "variant": pa.array([one.variant for _, one in rows], pa.string()),
-            "digest": pa.array([one.digest for _, one in rows], pa.string()),
-            "differs": pa.array([one.differs for _, one in rows], pa.bool_()),
-            "milliseconds": pa.array([one.milliseconds for _, one in rows], pa.float64()),
-        }
-    )
-    if plan.kind == "interleaving":
-        texts = pa.list_(pa.string())
-        for name in ("items", "sides"):
-            of_lists = pa.array([getattr(one, name) for _, one in rows], texts)
-            found = found.append_column(name, of_lists)
-    return found
-
-
-def _strongest(weights: Weights) -> dict[str, str]:
-    """Return the segment of each axis that a user is in most."""
-    return {
-        axis: max(sorted(of_axis), key=lambda name: of_axis[name])
-        for axis, of_axis in weights.items()
-        if of_axis
-    }

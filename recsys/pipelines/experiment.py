@@ -16,7 +16,8 @@ from recsys.experiments import Plan
 from recsys.experiments.design import Design
 from recsys.experiments.document import document
 from recsys.experiments.ledger import conclude
-from recsys.experiments.reading import Read, ReadPreferences, look, plan_for, tables_for
+from recsys.experiments.planning import plan_for, tables_for
+from recsys.experiments.reading import Read, ReadPreferences, look
 from recsys.experiments.rehearsal import Effect, Rehearsed, rehearse_tables
 from recsys.experiments.report import write
 from recsys.experiments.running import write_down
@@ -93,7 +94,7 @@ def design(config: RecsysConfig, plan: Plan) -> Design:
     Raises
     ------
     ConfigError, DataError
-        See `recsys.experiments.reading.plan_for`.
+        See `recsys.experiments.planning.plan_for`.
     """
     with opened_state(config) as state:
         metrics = config.experiments.every_metric()
@@ -114,7 +115,7 @@ def rehearse(
     Raises
     ------
     ConfigError, DataError
-        See `recsys.experiments.reading.tables_for` and `rehearse_tables`.
+        See `recsys.experiments.planning.tables_for` and `rehearse_tables`.
     """
     with opened_state(config) as state:
         metrics, margins = config.experiments.every_metric(), _margins(config, state)

@@ -87,7 +87,7 @@ def test_what_it_shows(ask: Any, created: Path) -> None:
     shown = ask(*words, "--output", created / "report", shop=created)
     assert "segments" in (created / "report" / "report.html").read_text(encoding="utf-8")
     course = json.loads((created / "report" / "report.json").read_text(encoding="utf-8"))["course"]
-    assert len(course) == 14
+    assert len(course) == 28
     assert course[-1]["mean"] == pytest.approx(found["primary"][0]["relative"]["mean"])
     assert found["verdict"]["answer"].upper() in shown.out
     assert "conversion" in shown.out

@@ -118,6 +118,22 @@ def test_before_anybody_was_served(state: StateStore) -> None:
         look(state, "one", METRICS)
 
 
+def test_lists_without_a_single_event(state: StateStore) -> None:
+    one = begin(state)
+    arms = [one.arms[user % 2] for user in range(8)]
+    state.exposures.add(
+        [
+            Exposure(
+                *(f"r{user}", f"u{user}", START, arm.variant, arm.digest, "v", None, "one"),
+                *({}, ["i"], [1.0], {}),
+            )
+            for user, arm in enumerate(arms)
+        ]
+    )
+    found = look(state, "one", METRICS).analysis
+    assert (found.users, found.primary[0].control.mean) == (8, 0.0)
+
+
 def test_what_is_kept_is_what_was_written_down(state: StateStore) -> None:
     one = begin(state)
     assert opened(state.experiments.of("one")) == one
