@@ -23,6 +23,7 @@ from scipy import stats
 
 from recsys.experiments.analysis import analyse
 from recsys.experiments.definition import Experiment, Plan, define
+from recsys.experiments.interleaving import preference_of_users
 from recsys.experiments.looks import Look, look_at
 from recsys.experiments.metrics import METRICS
 from recsys.experiments.outcomes import Outcomes
@@ -112,7 +113,37 @@ def errors(replications: int) -> dict[str, Any]:
             hits += crosses(plain(rng, 4000, of="a mean"), design)
         found[name] = rate(hits, replications, ALPHA)
         say(f"errors: {name}", found[name])
+    for name, (one, nominal) in {
+        "a preference between lists": (prefers, ALPHA),
+        "a guardrail that is just broken": (holds, ALPHA / 2),
+    }.items():
+        rng = np.random.default_rng(9)
+        hits = sum(one(rng) for _ in range(replications))
+        found[name] = rate(hits, replications, nominal)
+        say(f"errors: {name}", found[name])
     return found
+
+
+def prefers(rng: np.random.Generator) -> bool:
+    """Whether a preference is found among 1,000 users who have none, a few clicks each."""
+    clicks = rng.geometric(0.3, 1000)
+    treatment = rng.binomial(clicks, 0.5).astype(np.float64)
+    return preference_of_users(clicks - treatment, treatment).p() <= ALPHA
+
+
+def holds(rng: np.random.Generator) -> bool:
+    """Whether a guardrail of 5 % is held to hold where exactly so much is lost."""
+    margin, n = 0.05, 4000
+    said = plan(primary="orders", guardrails=({"metric": "revenue", "margin": margin},))
+    experiment = define(said, {"old": "o", "new": "n"}, {})
+    arm = rng.integers(0, 2, n)
+    columns = {"revenue": lognormal(rng, n) * (1 - margin * arm), "orders": rng.normal(1, 1, n)}
+    before = {f"{name}:before": 0.0 for name in columns}
+    units = pd.DataFrame({"arm": arm, "differing": np.nan, **columns, **before})
+    metrics = {name: METRICS[name] for name in columns}
+    nobody = pd.DataFrame(index=units.index)
+    found = analyse(experiment, Outcomes(units, 0, 0), metrics, nobody, stopped=True)
+    return found.guardrails[0].holds is True
 
 
 def crosses(sample: Sample, design: dict[str, Any]) -> bool:
