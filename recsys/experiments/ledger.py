@@ -97,7 +97,7 @@ class Rate(NamedTuple):
     Attributes
     ----------
     slope
-        Online effect over offline difference, both relative, with its 95 % interval.
+        Per cent online for one per cent offline, with its 95 % interval.
     n
         Experiments.
     """
@@ -152,22 +152,25 @@ def _turned(one: Entry) -> Entry:
 def exchange_rate(experiments: Sequence[Kept]) -> Rate | None:
     """Return what an offline gain has meant online; None with too few experiments.
 
-    A line through the origin, each experiment weighed by how sure its effect is::
+    A line through the origin, each experiment weighed by how sure its effect is; a variant against
+    itself says nothing and has no part::
 
         b = Σ w x y / Σ w x²,  w = 1 / e²
         error² = m / (m − 1) · Σ w² x² (y − b x)² / (Σ w x²)²
 
-    ``x``: offline difference; ``y``: online effect, with error ``e``; ``m`` experiments; Student's
-    t with ``m − 1`` degrees of freedom. The error does not hang on ``e`` being right.
+    ``x``: log of 1 and the offline difference; ``y``: of the online effect, with error ``e``; ``m``
+    experiments; Student's t with ``m − 1`` degrees of freedom. On logs a difference seen from the
+    other variant is the same point. The error does not hang on ``e`` being right.
 
     References
     ----------
     White, "A Heteroskedasticity-Consistent Covariance Matrix Estimator", Econometrica 48(4), 1980.
     """
-    pairs = [(one.offline, one.online) for one in experiments if one.offline is not None]
-    x: Floats = np.array([offline.mean for offline, _ in pairs])
-    y: Floats = np.array([online.mean for _, online in pairs])
-    errors: Floats = np.array([(online.high - online.low) / (2 * 1.96) for _, online in pairs])
+    pairs = [(one.offline, one.online) for one in _told(experiments) if one.offline is not None]
+    x: Floats = np.log1p([offline.mean for offline, _ in pairs])
+    y: Floats = np.log1p([online.mean for _, online in pairs])
+    ends = [np.log1p([online.low, online.high]) for _, online in pairs]
+    errors: Floats = np.array([(high - low) / (2 * 1.96) for low, high in ends])
     m = len(pairs)
     if m < LEAST_EXPERIMENTS or not (errors > 0).all() or not np.any(x):
         return None
@@ -177,6 +180,15 @@ def exchange_rate(experiments: Sequence[Kept]) -> Rate | None:
     spread = float((weights**2 * x**2 * (y - slope * x) ** 2).sum()) * m / (m - 1)
     margin = float(stdtrit(m - 1, 0.975)) * math.sqrt(spread) / scale
     return Rate(Interval(slope, slope - margin, slope + margin, m), m)
+
+
+def _told(experiments: Sequence[Kept]) -> list[Kept]:
+    """Return the experiments of two recipes that have an offline difference beside them."""
+    return [
+        one
+        for one in experiments
+        if one.offline is not None and one.online.control_digest != one.online.variant_digest
+    ]
 
 
 def ledger_document(entries: Sequence[Entry]) -> dict[str, Any]:
@@ -197,7 +209,7 @@ def _sentence(experiments: Sequence[Kept], rate: Rate | None) -> str:
             f"of {rate.n} finished experiments, 1 % more offline has meant {mean} % online "
             f"[{low}, {high}]"
         )
-    n = sum(one.offline is not None for one in experiments)
+    n = len(_told(experiments))
     return (
         f"{n} finished experiments have an offline difference beside them, {LEAST_EXPERIMENTS} are "
         "needed to say what one means online"

@@ -7,6 +7,7 @@ from scipy import stats
 from recsys.experiments.analysis import analyse
 from recsys.experiments.ledger import (
     Kept,
+    _turned,
     entries_of,
     exchange_rate,
     kept,
@@ -93,16 +94,23 @@ def pairs(rng, n, slope):
         x, e = float(rng.uniform(-0.05, 0.1)), float(rng.uniform(0.005, 0.03))
         y = slope * x + float(rng.normal(0, e))
         source = f"e{number}"
-        online = entry("online", y, source=source, width=1.96 * e)
-        found.append(Kept(online, entry("offline", x, source=source), None, None))
+        ends = [float(np.expm1(y + k * 1.96 * e)) for k in (0, -1, 1)]
+        online = entry("online", 0, source=source)
+        online = online._replace(mean=ends[0], low=ends[1], high=ends[2])
+        offline = entry("offline", float(np.expm1(x)), source=source)
+        found.append(Kept(online, offline, None, None))
     return found
 
 
 def test_the_rate_is_a_weighted_line_through_the_origin():
     some = pairs(np.random.default_rng(1), 6, 0.5)
-    x = np.array([one.offline.mean for one in some])
-    y = np.array([one.online.mean for one in some])
-    w = 1 / np.array([(one.online.high - one.online.mean) / 1.96 for one in some]) ** 2
+    x = np.log1p([one.offline.mean for one in some])
+    y = np.log1p([one.online.mean for one in some])
+    w = (
+        1
+        / np.array([(np.log1p(one.online.high) - v) / 1.96 for v, one in zip(y, some, strict=True)])
+        ** 2
+    )
     found = exchange_rate(some)
     slope = np.linalg.lstsq((np.sqrt(w) * x)[:, None], np.sqrt(w) * y, rcond=None)[0][0]
     assert found.slope.mean == pytest.approx(slope)
@@ -119,6 +127,16 @@ def test_the_rate_holds_the_truth():
         slope = exchange_rate(pairs(rng, 12, 0.7)).slope
         held += slope.low <= 0.7 <= slope.high
     assert 0.89 <= held / 400 <= 0.99
+
+
+def test_it_is_the_same_from_the_other_side_and_itself_says_nothing():
+    some = pairs(np.random.default_rng(5), 6, 0.5)
+    found = exchange_rate(some)
+    turned = [Kept(_turned(one.online), _turned(one.offline), None, None) for one in some]
+    assert exchange_rate(turned).slope.mean == pytest.approx(found.slope.mean)
+    same = entry("online", 0.02, source="aa")._replace(control_digest="d", variant_digest="d")
+    itself = Kept(same, entry("offline", 0.0), None, None)
+    assert exchange_rate([*some, itself]) == found
 
 
 def test_two_experiments_say_nothing():
