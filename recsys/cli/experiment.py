@@ -27,7 +27,7 @@ from recsys.experiments.rehearsal import Effect
 from recsys.experiments.running import opened
 from recsys.pipelines import experiment as pipeline
 from recsys.pipelines.estimate import estimate as run_estimate
-from recsys.pipelines.rehearse import rehearse
+from recsys.pipelines.rehearse import days_after, rehearse
 from recsys.simulation import Customers, Truth
 from recsys.state import KeptExperiment
 
@@ -141,7 +141,9 @@ def analyze(
         print_json(document(found))
         return
     print_verdict(verdict_document(found.verdict))
-    if isinstance(found, ReadPreferences):
+    if found.verdict.answer == "invalid":
+        say("what else was measured is not shown: it says nothing")
+    elif isinstance(found, ReadPreferences):
         print_preferences(found.found)
     else:
         print_analysis(found.analysis)
@@ -178,7 +180,9 @@ def simulate(
     plan = pipeline.read_plan(file)
     if url is not None:
         customers = _customers(config_path.parent, visits, seed)
-        found = _through_service(plan, customers, range(days), url, key)
+        with pipeline.opened_state(read_config(config_path)) as state:
+            newest = state.newest_time()
+        found = _through_service(plan, customers, days_after(customers, newest, days), url, key)
         if format is Format.JSON:
             print_json(found)
         else:

@@ -125,6 +125,8 @@ def print_estimated(found: Estimated) -> None:
         say(f"not known: {why}")
     if found.left_out:
         say(f"{found.left_out:,} lists are left out: their chances are not those that were logged")
+    if found.other_lengths:
+        say(f"{found.other_lengths:,} lists are left out: most are of another length")
 
 
 def _between(interval: Interval) -> str:

@@ -326,7 +326,7 @@ def _of_gainers(
         if not sample.is_enough:
             return None
         found = _comparison(plan.primary, variant, sample, look, plan.alpha)
-        return found if min(found.control.error, found.treatment.error) > 0 else None
+        return found if welch(found.control, found.treatment).error > 0 else None
 
     together = compared(inside)
     if together is None:

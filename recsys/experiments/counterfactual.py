@@ -6,7 +6,7 @@ with all above it. The evaluated ranking has no luck of its own.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -29,6 +29,8 @@ from recsys.types import Flags, Floats, Indices
 
 CLIP: Final = 100.0
 """Weight above it is too much to hang on one list: a share of it says that little is known."""
+MEAN_OF_PLACE: Final = (0.5, 2.0)
+"""Where every item that is wanted at a place was shown there often enough, its mean weight is 1."""
 SWITCH: Final = 20.0
 """Above this weight, switching takes the model's word."""
 PRIOR: Final = 5.0
@@ -110,7 +112,7 @@ def evaluate(slates: Slates) -> Counterfactual:
         At least one list.
     """
     weights = place_weights(slates)
-    found = identified(weights.mean(axis=1), clip=CLIP)
+    found = _identified(weights)
     rewards = slates.rewards.sum(axis=1)
     logged = by_users(rewards, slates.users)
     users = len(np.unique(slates.users))
@@ -129,6 +131,19 @@ def evaluate(slates: Slates) -> Counterfactual:
     values = {name: by_users(part, slates.users) for name, part in parts.items()}
     difference = _relative(parts[DECIDES], rewards, slates.users)
     return Counterfactual(len(rewards), users, logged, found, values, difference)
+
+
+def _identified(weights: Floats) -> Identified:
+    """Look at the weights of lists, and of each place: what holds on average may not hold there."""
+    found = identified(weights.mean(axis=1), clip=CLIP)
+    low, high = MEAN_OF_PLACE
+    of_place = weights.mean(axis=0)
+    bad = np.flatnonzero((of_place < low) | (of_place > high)) + 1
+    if not len(bad):
+        return found
+    where = ", ".join(map(str, bad.tolist()))
+    why = f"the other ranking shows at place {where} what was hardly ever shown there"
+    return replace(found, why_not=(*found.why_not, why))
 
 
 def place_weights(slates: Slates) -> Floats:
@@ -190,14 +205,8 @@ def reward_model(slates: Slates) -> tuple[Floats, Floats]:
 
 
 def _summed(form: Parts, logs: list[Logged]) -> Floats:
-    """Add up the parts of all places of each list; a place nobody would be shown adds nothing."""
-    found = np.zeros(len(logs[0].rewards))
-    for log in logs:
-        if log.weights.any() or form is direct:
-            found += form(log)
-        else:
-            found += log.expected
-    return found
+    """Add up the parts of all places of each list."""
+    return np.asarray(np.sum([form(log) for log in logs], axis=0))
 
 
 def _relative(parts: Floats, rewards: Floats, users: Indices) -> Interval | None:

@@ -24,7 +24,7 @@ from recsys.experiments.definition import (
     GroupSequentialDesign,
     Plan,
 )
-from recsys.experiments.metrics import LIST, MetricConfig
+from recsys.experiments.metrics import MetricConfig
 from recsys.experiments.outcomes import UNIT_ID, measure_outcomes
 from recsys.experiments.samples import means, take_sample
 from recsys.statistics import (
@@ -197,10 +197,10 @@ def as_if_begun(
         When there are no events with times, or a metric cannot be told from events alone.
     """
     for name, metric in metrics.items():
-        if metric.attributed or metric.per == LIST:
+        if metric.needs_lists:
             raise DataError(
-                f"{name} is about lists of the experiment, which nobody has seen yet: plan "
-                "for a metric of all events, or give planned_users yourself"
+                f"{name} is about lists of the experiment, which nobody has seen yet: name a "
+                "metric of all events as primary, or write down planned_users by other means"
             )
     if not events.num_rows or pc.all(pc.is_null(events[TIME])).as_py():
         raise DataError("without events and their times there is no traffic to plan by")

@@ -2,12 +2,14 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
 
+from recsys.drawing.documents import plain
 from recsys.experiments.document import document
 from recsys.experiments.preference import Preferences
 from recsys.experiments.reading import Read, ReadPreferences
@@ -25,10 +27,13 @@ def conclude(state: StateStore, read: Read | ReadPreferences) -> None:
 
     One that still runs is left alone.
     """
-    if read.stopped:
-        said = json.dumps(document(read), ensure_ascii=False)
+    if not read.stopped:
+        return
+    said = json.dumps(document(read), ensure_ascii=False)
+    # Every process reads experiments again when one has changed: not for nothing.
+    if said != state.experiments.of(read.name).results:
         state.experiments.conclude(read.name, said)
-        state.ledger.add(*entries_of(read))
+        state.ledger.replace(read.name, ("online", "interleaving"), entries_of(read))
 
 
 def entries_of(read: Read | ReadPreferences) -> list[Entry]:
@@ -61,7 +66,7 @@ def _of_effects(found: Analysis, at: int) -> list[Entry]:
             "online",
             *(plan.name, control.variant, one.variant, plan.primary),
             *(control.digest, arms[one.variant].digest),
-            *_ends(one.relative),
+            *_ends(one.relative, found.sign),
             one.users,
             at,
         )
@@ -70,8 +75,10 @@ def _of_effects(found: Analysis, at: int) -> list[Entry]:
     ]
 
 
-def _ends(interval: Interval) -> tuple[float, float, float]:
-    return interval.mean, interval.low, interval.high
+def _ends(interval: Interval, sign: int = 1) -> tuple[float, float, float]:
+    """Return mean, low and high, turned so that more is better."""
+    low, high = sorted((sign * interval.low, sign * interval.high))
+    return sign * interval.mean, low, high
 
 
 class Kept(NamedTuple):
@@ -82,7 +89,7 @@ class Kept(NamedTuple):
     online
         Its effect.
     offline, interleaving, off_policy
-        The newest of the same two variants, by their recipes; None where there is none.
+        The newest before it of the same two variants, by their recipes; None where there is none.
     """
 
     online: Entry
@@ -96,12 +103,16 @@ class Rate(NamedTuple):
 
     Attributes
     ----------
+    offline, online
+        The measure and the metric that most experiments have; only these have a part.
     slope
         Per cent online for one per cent offline, with its 95 % interval.
     n
         Experiments.
     """
 
+    offline: str
+    online: str
     slope: Interval
     n: int
 
@@ -123,11 +134,11 @@ def kept(entries: Sequence[Entry]) -> list[Kept]:
 def _newest(entries: Sequence[Entry], kind: str, online: Entry) -> Entry | None:
     wanted = (online.control_digest, online.variant_digest)
     found = [
-        turned
+        one if (one.control_digest, one.variant_digest) == wanted else _turned(one)
         for one in entries
         if one.kind == kind
-        for turned in (one, _turned(one))
-        if (turned.control_digest, turned.variant_digest) == wanted
+        and one.measured_at <= online.measured_at
+        and {one.control_digest, one.variant_digest} == set(wanted)
     ]
     return max(found, key=lambda one: one.measured_at, default=None)
 
@@ -136,7 +147,9 @@ def _turned(one: Entry) -> Entry:
     """Return the same difference, seen from the other variant."""
 
     def other(x: float) -> float:
-        return -x if one.kind == "interleaving" else 1 / (1 + x) - 1
+        if one.kind == "interleaving":
+            return -x
+        return 1 / (1 + x) - 1 if x > -1 else math.inf
 
     return one._replace(
         control=one.variant,
@@ -166,10 +179,10 @@ def exchange_rate(experiments: Sequence[Kept]) -> Rate | None:
     ----------
     White, "A Heteroskedasticity-Consistent Covariance Matrix Estimator", Econometrica 48(4), 1980.
     """
-    pairs = [(one.offline, one.online) for one in _told(experiments) if one.offline is not None]
-    x: Floats = np.log1p([offline.mean for offline, _ in pairs])
-    y: Floats = np.log1p([online.mean for _, online in pairs])
-    ends = [np.log1p([online.low, online.high]) for _, online in pairs]
+    offline, online, pairs = _commonest(experiments)
+    x: Floats = np.log1p([known.mean for known, _ in pairs])
+    y: Floats = np.log1p([came.mean for _, came in pairs])
+    ends = [np.log1p([came.low, came.high]) for _, came in pairs]
     errors: Floats = np.array([(high - low) / (2 * 1.96) for low, high in ends])
     m = len(pairs)
     if m < LEAST_EXPERIMENTS or not (errors > 0).all() or not np.any(x):
@@ -179,37 +192,46 @@ def exchange_rate(experiments: Sequence[Kept]) -> Rate | None:
     slope = float((weights * x * y).sum()) / scale
     spread = float((weights**2 * x**2 * (y - slope * x) ** 2).sum()) * m / (m - 1)
     margin = float(stdtrit(m - 1, 0.975)) * math.sqrt(spread) / scale
-    return Rate(Interval(slope, slope - margin, slope + margin, m), m)
+    return Rate(offline, online, Interval(slope, slope - margin, slope + margin, m), m)
 
 
-def _told(experiments: Sequence[Kept]) -> list[Kept]:
-    """Return the experiments of two recipes that have an offline difference beside them."""
-    return [
-        one
+def _commonest(experiments: Sequence[Kept]) -> tuple[str, str, list[tuple[Entry, Entry]]]:
+    """Return the measure and metric of most experiments, and their offline and online entries."""
+    pairs = [
+        (one.offline, one.online)
         for one in experiments
-        if one.offline is not None and one.online.control_digest != one.online.variant_digest
+        if one.offline is not None
+        and one.online.control_digest != one.online.variant_digest
+        and min(one.offline.low, one.online.low) > -1
+        and math.isfinite(one.offline.high)
     ]
+    by = Counter((offline.metric, online.metric) for offline, online in pairs)
+    ((measures, _),) = by.most_common(1) or [(("", ""), 0)]
+    return *measures, [p for p in pairs if (p[0].metric, p[1].metric) == measures]
 
 
 def ledger_document(entries: Sequence[Entry]) -> dict[str, Any]:
     """Return the ledger as JSON, with what it comes to in one sentence."""
     experiments = kept(entries)
     rate = exchange_rate(experiments)
-    return {
-        "experiments": [_row(one) for one in experiments],
-        "rate": None if rate is None else {**_interval(rate.slope), "experiments": rate.n},
-        "sentence": _sentence(experiments, rate),
-    }
+    said: dict[str, Any] = plain(
+        {
+            "experiments": [_row(one) for one in experiments],
+            "rate": None if rate is None else _rate(rate),
+            "sentence": _sentence(experiments, rate),
+        }
+    )
+    return said
 
 
 def _sentence(experiments: Sequence[Kept], rate: Rate | None) -> str:
     if rate is not None:
         low, mean, high = (f"{x:+.2f}" for x in (rate.slope.low, rate.slope.mean, rate.slope.high))
         return (
-            f"of {rate.n} finished experiments, 1 % more offline has meant {mean} % online "
-            f"[{low}, {high}]"
+            f"of {rate.n} finished experiments, 1 % more {rate.offline} has meant {mean} % of "
+            f"{rate.online} [{low}, {high}]"
         )
-    n = len(_told(experiments))
+    n = len(_commonest(experiments)[2])
     return (
         f"{n} finished experiments have an offline difference beside them, {LEAST_EXPERIMENTS} are "
         "needed to say what one means online"
@@ -233,5 +255,6 @@ def _measured(entry: Entry) -> dict[str, Any]:
     return {"source": entry.source, "metric": entry.metric, "users": entry.n, **ends}
 
 
-def _interval(one: Interval) -> dict[str, float]:
-    return {"mean": one.mean, "low": one.low, "high": one.high}
+def _rate(rate: Rate) -> dict[str, Any]:
+    ends = {"mean": rate.slope.mean, "low": rate.slope.low, "high": rate.slope.high}
+    return {"offline": rate.offline, "online": rate.online, **ends, "experiments": rate.n}

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, nearest
 from recsys.events.schema import MICROSECONDS_PER_DAY, PURCHASE
 from recsys.events.times import parse_days
 from recsys.types import Config
@@ -82,6 +82,11 @@ class MetricConfig(Config):
         return self.value == "milliseconds"
 
     @property
+    def needs_lists(self) -> bool:
+        """Whether nothing is told of it before lists of an experiment have been served."""
+        return self.attributed or self.per == LIST
+
+    @property
     def sign(self) -> int:
         """1 where more is better, −1 where less is."""
         return 1 if self.better == "more" else -1
@@ -116,6 +121,27 @@ METRICS: Final[Mapping[str, MetricConfig]] = {
     "latency": MetricConfig(value="milliseconds", per=LIST, better="less"),
 }
 """Those that are always there; a config's own replace one of the same name."""
+
+
+def of_items(name: str, metrics: Mapping[str, MetricConfig]) -> MetricConfig:
+    """Return a metric that counts what is done with items of a list.
+
+    Raises
+    ------
+    ConfigError
+        When there is none of that name, or it is of another kind.
+    """
+    if name not in metrics:
+        raise ConfigError(f"there is no metric {name!r}{nearest(name, metrics)}")
+    metric = metrics[name]
+    plain = metric.value == "events" and metric.better == "more" and metric.event != ANY_EVENT
+    if not (metric.attributed and plain and not metric.after and not metric.window):
+        raise ConfigError(
+            f"the metric {name!r} does not count what is done with items of a list: name one of "
+            "one kind of events that is attributed, without a window, where more is better, such "
+            "as ctr"
+        )
+    return metric
 
 
 def measurable(

@@ -64,7 +64,8 @@ def tables_for(
     metrics = measurable(metrics, margins)
     check_metrics(plan, metrics)
     events, segments = past_of(state, plan)
-    named = (plan.primary, *(one.metric for one in plan.guardrails))
-    deciding = {name: metrics[name] for name in named}
+    # Guardrails about lists of the experiment can be told from no past, and have no say.
+    guards = [one.metric for one in plan.guardrails if not metrics[one.metric].needs_lists]
+    deciding = {name: metrics[name] for name in (plan.primary, *guards)}
     units = as_if_begun(events, plan, deciding, margins)
     return Baselines(units, segments.reindex(units.index), deciding)

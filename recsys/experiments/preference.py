@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from recsys.engines import connect, literal, rows
+from recsys.errors import DataError
 from recsys.events.schema import EVENT, ITEM_ID, TIME
 from recsys.experiments.definition import Experiment
 from recsys.experiments.interleaving import Preference, preference_of_lists, preference_of_users
@@ -119,6 +120,11 @@ def prefer(
         Microseconds; nothing at or after it counts.
     stopped
         Whether it is over.
+
+    Raises
+    ------
+    DataError
+        Without a list that both variants had a part in.
     """
     connection = connect()
     try:
@@ -126,6 +132,11 @@ def prefer(
         connection.register("events", events)
         foreign = _take_in(connection, experiment, metric, until)
         ((first, n),) = rows(connection, _FIRST)
+        if not n:
+            raise DataError(
+                f"{experiment.plan.name} has no list of both variants by then: give a later "
+                "--until, or wait"
+            )
         votes = connection.execute(_OF_LISTS).df()
     finally:
         connection.close()
@@ -169,7 +180,9 @@ def _take_in(
     is_ours = f"variant = {literal(control.variant)} AND digest = {literal(control.digest)}"
     connection.execute(
         f"CREATE TABLE own AS SELECT * FROM lists "
-        f"WHERE {TIME} < {until} AND {is_ours} AND len(sides) > 0"
+        # A list to which one variant had nothing to add was decided by no coin.
+        f"WHERE {TIME} < {until} AND {is_ours} AND (len(sides) = 1 OR "
+        f"list_contains(sides, 'control') AND list_contains(sides, 'treatment'))"
     )
     connection.execute(
         f"CREATE TABLE turned AS SELECT DISTINCT recommendation_id, {ITEM_ID} FROM events "
@@ -189,7 +202,8 @@ def _preferred(of: str, told: pd.DataFrame, look: Look, experiment: Experiment) 
     """Measure some users who all turned to something."""
     sides: list[Floats] = [told[side].to_numpy() for side in ("control", "treatment")]
     found = preference_of_users(sides[0], sides[1])
-    p = look.p(found) if found.error > 0 else 1.0
+    # Where all prefer alike there is no spread to go by: as rare as coins that fall alike.
+    p = look.p(found) if found.error > 0 else min(1.0, 2 * 0.5 ** (len(told) * abs(found.mean)))
     plan, axis = experiment.plan, of.partition(":")[0]
     interval = look.interval(found, plan.alpha)
     return Preferred(of, len(told), interval, p, p, axis in plan.segments)
@@ -217,8 +231,8 @@ def _by_segment(
 def decide_preference(found: Preferences, *, users_per_day: float) -> Verdict:
     """Say whether customers prefer the treatment's items.
 
-    1. the coin that decides whose pick comes first was not even (p at most `MISMATCH`), or nobody
-       turned to anything: **invalid**
+    1. the coin that decides whose pick comes first was not even (p at most `MISMATCH`), or it is
+       over and nobody turned to anything: **invalid**
     2. the design allows no verdict yet: **keep running**
     3. p at most α, for the treatment: **preferred**; against it: **not preferred**
     4. the last look: **not preferred**; else **keep running**
@@ -236,8 +250,14 @@ def decide_preference(found: Preferences, *, users_per_day: float) -> Verdict:
         counts = " and ".join(f"{n:,}" for n in found.ratio.counts)
         why = f"a coin decides whose pick comes first, and the two came first {counts} times"
         return Verdict("invalid", None, (), (why,), _warnings(found))
-    said = _sentences(found, variant)
     one, look = found.overall, found.look
+    if one is None and look.is_last:
+        why = (
+            f"nobody turned to an item ({plan.primary}): does the storefront send the "
+            "recommendation_id of the list with its events?"
+        )
+        return Verdict("invalid", None, (), (why,), _warnings(found))
+    said = _sentences(found, variant)
     answer: Answer = "not preferred"
     if look.decides and one is not None and one.p <= plan.alpha:
         answer = "preferred" if one.interval.mean > 0 else "not preferred"

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from recsys.errors import ConfigError, RecsysError, StateError, nearest
 from recsys.experiments.definition import Arm, Experiment, Plan, define, digest_of
 from recsys.experiments.enrolment import Enrolled, Enrolment, Weights
-from recsys.experiments.metrics import MetricConfig
+from recsys.experiments.metrics import METRICS, MetricConfig, of_items
 from recsys.state import KeptExperiment, StateStore
 
 
@@ -61,13 +61,12 @@ def check_metrics(plan: Plan, metrics: Mapping[str, MetricConfig]) -> None:
         Names it, and the nearest that is.
     """
     for name in (plan.primary, *(one.metric for one in plan.guardrails)):
+        if name not in metrics and name in METRICS:
+            raise ConfigError(f"the metric {name!r} needs items that tell their margin")
         if name not in metrics:
             raise ConfigError(f"there is no metric {name!r}{nearest(name, metrics)}")
-    if plan.kind == "interleaving" and not metrics[plan.primary].attributed:
-        raise ConfigError(
-            f"primary = {plan.primary!r}: an interleaving counts what is done with items of its "
-            "lists; name a metric that is attributed, such as ctr"
-        )
+    if plan.kind == "interleaving":
+        of_items(plan.primary, metrics)
 
 
 def opened(kept: KeptExperiment) -> Experiment:

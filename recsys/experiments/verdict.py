@@ -103,7 +103,7 @@ class _Judge:
     def verdict(self) -> Verdict:
         wrong = self._what_is_wrong()
         if wrong:
-            return Verdict("invalid", None, (), tuple(wrong), self._warnings())
+            return Verdict("invalid", None, (), tuple(wrong), self._warnings(read=False))
         ranked = sorted(self._analysis.primary, key=lambda one: -self._gain(one))
         if not self._analysis.look.decides:
             return self._keep_running(ranked[0], "the plan allows no verdict yet")
@@ -165,7 +165,7 @@ class _Judge:
         ]
         return [_mismatch(wrong, analysis.experiment)] if wrong else []
 
-    def _warnings(self) -> tuple[str, ...]:
+    def _warnings(self, *, read: bool = True) -> tuple[str, ...]:
         analysis = self._analysis
         everybody = analysis.users + analysis.contaminated
         found = []
@@ -179,7 +179,12 @@ class _Judge:
                 f"{analysis.foreign:,} lists were made by recipes that are not those of the plan, "
                 "and are left out"
             )
-        return (*found, *self._losses())
+        if all(one.control.mean == one.treatment.mean == 0 for one in analysis.primary):
+            found.append(
+                f"nobody has done what {self._plan.primary} counts: are its events sent, with the "
+                "recommendation_id of their list if it wants one?"
+            )
+        return (*found, *(self._losses() if read else ()))
 
     def _losses(self) -> list[str]:
         """Name metrics that decide nothing and became worse all the same, by Holm over all."""
@@ -211,10 +216,11 @@ class _Judge:
         """Whether the others should have it too.
 
         They gain by themselves, or it is better on average and not shown that they gain less: few
-        customers may show nothing alone, and that is no reason to keep it from them.
+        customers may show nothing alone, and that is no reason to keep it from them. Where it is
+        worse on average, somebody loses by it, be it those of whom an axis knows nothing.
         """
-        if gainers.rest is None or self._is_gain(gainers.rest):
-            return True
+        if gainers.rest is not None and self._is_gain(gainers.rest):
+            return not self._is_worse(one)
         return self._is_better(one) and gainers.p_apart > self._plan.alpha
 
     def _is_worse(self, one: Comparison) -> bool:

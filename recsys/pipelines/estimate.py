@@ -1,7 +1,8 @@
 """What a variant that nobody was shown would have earned, from lists that another drew by lot."""
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -11,11 +12,11 @@ import pyarrow.compute as pc
 
 from recsys.bundle import BundleStore
 from recsys.config import RecsysConfig
-from recsys.errors import ConfigError, DataError, nearest
+from recsys.errors import ConfigError, DataError
 from recsys.events.schema import EVENT, ITEM_ID
 from recsys.experiments.assignment import position
 from recsys.experiments.counterfactual import NOTHING, Counterfactual, Slates, evaluate
-from recsys.experiments.metrics import MetricConfig
+from recsys.experiments.metrics import of_items
 from recsys.interactions.own import OwnEvents
 from recsys.pipelines.experiment import opened_state
 from recsys.pipelines.progress import Progress, silent
@@ -49,6 +50,8 @@ class Estimated:
     left_out
         Lists whose chances come out otherwise than they were logged: they were asked for with
         filters, or ranked by what is not known any more.
+    other_lengths
+        Lists that are longer or shorter than most, and left out too.
     """
 
     variant: str
@@ -56,6 +59,7 @@ class Estimated:
     metric: str
     found: Counterfactual
     left_out: int
+    other_lengths: int
 
 
 def estimate(
@@ -96,7 +100,7 @@ def estimate(
     """
     [asked, shown] = config.chosen([variant, logged])
     exploration = _luck_of(shown)
-    event = _event_of(metric, config.experiments.every_metric())
+    event = of_items(metric, config.experiments.every_metric()).event
     with opened_state(config) as state:
         published = _published(config, state)
         lists = _chosen(state, shown, published.manifest.version, most)
@@ -111,14 +115,16 @@ def estimate(
             for one in lists:
                 rows.append(replay.row(one))
                 advance()
-        known = _alike([row for row in rows if row is not None])
+        alike = [row for row in rows if row is not None]
+        known = _of_one_length(alike)
         if not known:
             raise DataError(
                 f"of {len(lists)} lists of {logged!r} none has the chances that were logged: they "
                 "were asked for with filters, or much of the state has changed since"
             )
         found = evaluate(_slates(known, _turned_to(state, known, event)))
-        result = Estimated(variant, logged, metric, found, len(rows) - len(known))
+        left_out = len(rows) - len(alike)
+        result = Estimated(variant, logged, metric, found, left_out, len(alike) - len(known))
         _keep(state, result, shown, asked, max(one.time for one in lists))
     return result
 
@@ -135,14 +141,6 @@ def _luck_of(variant: Variant) -> ExplorationConfig:
             "place is not known; explore without them"
         )
     return recipe.exploration
-
-
-def _event_of(metric: str, metrics: Mapping[str, MetricConfig]) -> str:
-    if metric not in metrics:
-        raise ConfigError(f"there is no metric {metric!r}{nearest(metric, metrics)}")
-    if not metrics[metric].attributed:
-        raise ConfigError(f"the metric {metric!r} is not attributed: its events name no list")
-    return metrics[metric].event
 
 
 def _published(config: RecsysConfig, state: StateStore) -> Published:
@@ -240,7 +238,7 @@ def _without_luck(variant: Variant) -> Variant:
     return make_variant(variant.name, recipe)
 
 
-def _alike(rows: Sequence[_Row]) -> list[_Row]:
+def _of_one_length(rows: Sequence[_Row]) -> list[_Row]:
     """Return the lists of the commonest length."""
     lengths = Counter(len(row.items) for row in rows)
     commonest = lengths.most_common(1)[0][0] if lengths else 0
@@ -276,7 +274,7 @@ def _slates(rows: Sequence[_Row], turned_to: set[tuple[str, str]]) -> Slates:
 
 def _keep(state: StateStore, result: Estimated, shown: Variant, asked: Variant, at: int) -> None:
     told = result.found.difference
-    if told is not None:
+    if told is not None and math.isfinite(told.low + told.high):
         who = (f"lists of {shown.name}", shown.name, asked.name, result.metric)
         digests = (shown.digest, asked.digest)
         ends = (told.mean, told.low, told.high)

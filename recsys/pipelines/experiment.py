@@ -16,6 +16,7 @@ from recsys.experiments import Plan
 from recsys.experiments.design import Design
 from recsys.experiments.document import document
 from recsys.experiments.ledger import conclude
+from recsys.experiments.metrics import measurable
 from recsys.experiments.planning import plan_for, tables_for
 from recsys.experiments.reading import Read, ReadPreferences, look
 from recsys.experiments.rehearsal import Effect, Rehearsed, rehearse_tables
@@ -78,12 +79,13 @@ def create(config: RecsysConfig, plan: Plan, *, now: int) -> KeptExperiment:
     """
     model = open_bundle(BundleStore(config.store.path).load()).ranker.model
     with opened_state(config) as state:
+        margins = model.catalogue.told(state.items.since(0)).margins()
         return write_down(
             state,
             plan,
             {name: variant.digest for name, variant in config.every_variant().items()},
             {axis.name: axis.segments for axis in model.axes},
-            config.experiments.every_metric(),
+            measurable(config.experiments.every_metric(), margins),
             now=now,
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from recsys.events.schema import MINOR_UNITS
+from recsys.events.schema import MICROSECONDS_PER_DAY, MINOR_UNITS
 from recsys.events.times import format_time
 from recsys.experiments import Enrolment, Experiment, Plan
 from recsys.experiments.definition import Arm
@@ -134,6 +134,23 @@ def _event(visit: Visit, deed: Deed, recommendation_id: str) -> dict[str, Any]:
     if deed.amount:
         event |= {"quantity": 1, "amount": deed.amount / MINOR_UNITS, "basket_id": visit.session_id}
     return event | ({"recommendation_id": recommendation_id} if deed.listed else {})
+
+
+def days_after(customers: Customers, newest: int | None, n: int) -> range:
+    """Return so many days after the shop's end, and after everything that has happened since.
+
+    Parameters
+    ----------
+    customers
+        Who comes.
+    newest
+        Time of the newest event, microseconds; None without one.
+    n
+        How many days.
+    """
+    passed = max((newest or 0) + 1 - customers.start, 0)
+    first = -(-passed // MICROSECONDS_PER_DAY)
+    return range(first, first + n)
 
 
 def _lost(

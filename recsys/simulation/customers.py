@@ -127,7 +127,7 @@ class Customers:
         habits: Habits | None = None,
     ) -> None:
         self.user_ids, self.seed, self._habits = list(user_ids), seed, habits or Habits()
-        self._start = truth.config.end_time
+        self.start = truth.config.end_time
         self._items, self._prices = truth.items, truth.prices
         self._places = {str(item): place for place, item in enumerate(truth.items.tolist())}
         self._rates = visits * truth.activity(self.user_ids)
@@ -139,7 +139,7 @@ class Customers:
         rng = generator(self.seed, "visits", str(day))
         users = np.repeat(np.arange(len(self._rates)), rng.poisson(self._rates))
         seconds = rng.integers(OPENS, CLOSES, size=len(users))
-        midnight = self._start + day * MICROSECONDS_PER_DAY
+        midnight = self.start + day * MICROSECONDS_PER_DAY
         return [
             Visit(
                 user,

@@ -1,8 +1,9 @@
 """What was ever found of one variant against another, however it was measured."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from sqlalchemy import select
+from sqlalchemy import Connection, delete, select
 
 from recsys.state.database import Database
 from recsys.state.tables import ledger
@@ -26,8 +27,8 @@ class Entry(NamedTuple):
     metric
         What was measured.
     mean, low, high
-        The variant against the control: relative, but of ``interleaving`` the mean preference, from
-        −1 to 1.
+        The variant against the control, above 0 where it is better: relative, but of
+        ``interleaving`` the mean preference, from −1 to 1.
     n
         Users or lists it rests on.
     measured_at
@@ -64,8 +65,18 @@ class Ledger:
         """Keep differences; what the same source measured of the same before is replaced."""
         if entries:
             with self._database.writing() as connection:
-                rows = [entry._asdict() for entry in entries]
-                connection.execute(self._database.put(ledger), rows)
+                self._put(connection, entries)
+
+    def replace(self, source: str, kinds: Sequence[Kind], entries: Sequence[Entry]) -> None:
+        """Keep differences in place of all of some kinds that a source measured before."""
+        old = delete(ledger).where(ledger.c.source == source, ledger.c.kind.in_(kinds))
+        with self._database.writing() as connection:
+            connection.execute(old)
+            if entries:
+                self._put(connection, entries)
+
+    def _put(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        connection.execute(self._database.put(ledger), [entry._asdict() for entry in entries])
 
     def all(self) -> list[Entry]:
         """Return every difference, the oldest first."""

@@ -9,6 +9,7 @@ from fastapi import APIRouter, status
 from recsys.experiments import Plan
 from recsys.experiments.document import definition_document, document
 from recsys.experiments.ledger import conclude
+from recsys.experiments.metrics import measurable
 from recsys.experiments.reading import look
 from recsys.experiments.running import opened, write_down
 from recsys.state import KeptExperiment
@@ -28,12 +29,13 @@ def experiments(front: Front) -> ExperimentList:
 @router.post("", dependencies=[ADMIN], status_code=status.HTTP_201_CREATED)
 def create(front: Front, plan: Plan) -> ExperimentAnswer:
     """Write an experiment down; it does not run yet, and what it says does not change."""
+    model = front.models.served.ranker.model
     kept = write_down(
         front.state,
         plan,
         {name: variant.digest for name, variant in front.variants.items()},
-        {axis.name: axis.segments for axis in front.models.served.ranker.model.axes},
-        front.config.experiments.every_metric(),
+        {axis.name: axis.segments for axis in model.axes},
+        measurable(front.config.experiments.every_metric(), model.catalogue.margins()),
         now=_now(),
     )
     return _told(front, kept)

@@ -202,7 +202,7 @@ def test_what_cannot_be_tried_out(
         (
             '[variants.luck]\nlike = "popular"\nexploration = { kind = "swaps" }',
             ("popular", "--of", "luck", "--metric", "revenue"),
-            "'revenue' is not attributed",
+            "the metric 'revenue' does not count",
         ),
     ],
 )

@@ -228,6 +228,25 @@ class TestVerdict:
         assert analysis.gainers[0].rest is None
         assert verdict(analysis).answer == "ship"
 
+    def test_a_gain_of_some_is_not_shipped_to_those_who_lose(self):
+        """The young gain; the others, known or not, stop altogether."""
+        frame, segments = units(24, 8000, effect=0.0)
+        rng = np.random.default_rng(2)
+        young, new = (segments["age"] == "young").to_numpy(), (frame["arm"] == 1).to_numpy()
+        chance = np.where(young, 0.05 + 0.03 * new, 0.1 - 0.1 * new)
+        frame["revenue"] = (rng.random(8000) < chance).astype(float)
+        found = verdict(looked_at(frame, segments, segments=("age",)))
+        assert (found.answer, found.segments) == ("ship for these segments only", ("age:young",))
+        segments["age"] = segments["age"].where(young)
+        unknown = verdict(looked_at(frame, segments, segments=("age",)))
+        assert (unknown.answer, unknown.segments) == (found.answer, found.segments)
+
+    def test_an_invalid_one_says_nothing_else(self):
+        frame, segments = units(25, 20_000, share=0.45, effect=-1.0)
+        metrics = {name: METRICS[name] for name in ("revenue", "conversion")}
+        found = verdict(looked_at(frame, segments, metrics=metrics))
+        assert (found.answer, found.warnings) == ("invalid", ())
+
     def test_a_segment_that_was_not_declared_decides_nothing(self):
         frame, segments = units(17, 6000, effect=0.3, only="young")
         analysis = looked_at(frame, segments)
@@ -279,6 +298,13 @@ class TestVerdict:
         found = verdict(looked_at(frame, segments, contaminated=50, foreign=7))
         assert "50 of 1,050 users saw two variants" in found.warnings[0]
         assert found.warnings[1].startswith("7 lists were made by recipes")
+
+    def test_that_nobody_did_anything_is_said(self):
+        frame, segments = units(26, 1000)
+        frame["revenue"] = 0.0
+        found = verdict(looked_at(frame, segments))
+        assert found.answer == "do not ship"
+        assert "nobody has done what revenue counts" in found.warnings[0]
 
     def test_what_became_worse_besides_is_said(self):
         frame, segments = units(23, 4000, effect=0.3)

@@ -94,6 +94,13 @@ def test_what_was_never_shown_is_not_known():
     assert any("mean weight" in why for why in found.identified.why_not)
 
 
+def test_a_place_nobody_was_shown_is_not_hidden_by_the_others():
+    some, _ = slates(1, 4000, [11, 1, 2, 3])
+    found = evaluate(some)
+    assert any("shows at place 1 what was hardly ever" in why for why in found.identified.why_not)
+    assert found.values == {}
+
+
 def test_without_luck_only_the_same_list_is_known():
     some, _ = slates(1, 500, [0, 1, 2, 3])
     plain = some._replace(

@@ -156,5 +156,39 @@ def test_what_it_says():
     ]
     told = ledger_document([one for pair in some for one in pair[:2]])
     assert len(told["experiments"]) == told["rate"]["experiments"] == 8
-    assert told["sentence"].startswith("of 8 finished experiments, 1 % more offline has meant +0.")
+    assert told["sentence"].startswith("of 8 finished experiments, 1 % more m has meant +0.")
     assert told["experiments"][0]["offline"]["metric"] == "m"
+
+
+def test_what_came_later_was_not_known_before():
+    later = entry("offline", 0.05, at=10)
+    assert kept([later, entry("online", 0.1, at=9)])[0].offline is None
+    assert kept([later, entry("online", 0.1, at=10)])[0].offline is later
+
+
+def test_a_loss_of_everything_breaks_nothing():
+    lost = entry("offline", -1.0, control="new", variant="old", width=0.1)
+    told = ledger_document([lost, entry("online", 0.1), entry("offline", -1.0, variant="other")])
+    assert told["experiments"][0]["offline"]["mean"] is None
+    assert told["rate"] is None
+
+
+def test_only_one_measure_and_one_metric_make_a_rate():
+    some = pairs(np.random.default_rng(6), 5, 0.5)
+    other = [
+        one._replace(online=one.online._replace(metric="returns", mean=-0.9, low=-0.95, high=-0.8))
+        for one in pairs(np.random.default_rng(7), 3, 0.5)
+    ]
+    found = exchange_rate([*other, *some])
+    assert (found.n, found.online) == (5, "m")
+    assert found == exchange_rate(some)
+
+
+def test_where_less_is_better_a_fall_is_a_gain():
+    frame, segments = units(5, 3000, effect=-0.5)
+    less = {"revenue": METRICS["revenue"].model_copy(update={"better": "less"})}
+    found = analyse(
+        experiment(primary="revenue"), Outcomes(frame, 0, 0), less, segments, stopped=True
+    )
+    (one,) = entries_of(Read(found, decide(found, users_per_day=1.0), 0, DAY, (), ()))
+    assert 0 < one.low < one.mean < one.high

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from recsys.errors import DataError
 from recsys.experiments.definition import ConfidenceSequenceDesign
 from recsys.experiments.interleaving import coins
 from recsys.experiments.metrics import METRICS
@@ -86,9 +87,13 @@ def test_nobody_turned_to_anything():
     lists, _, ages = interleaved(9, 50)
     found = preferences(lists, [("u0", "other", "i1")], ages)
     assert found.overall is None
-    assert decide_preference(found, users_per_day=1).reasons == (
-        "nobody has turned to an item (ctr) yet",
-    )
+    verdict = decide_preference(found, users_per_day=1)
+    assert verdict.answer == "invalid"
+    assert "does the storefront send the recommendation_id" in verdict.reasons[0]
+    early = preferences(lists, [], ages, decision=ConfidenceSequenceDesign(), planned_users=400)
+    verdict = decide_preference(early, users_per_day=1)
+    assert verdict.answer == "keep running"
+    assert verdict.reasons == ("nobody has turned to an item (ctr) yet",)
 
 
 def test_lists_of_other_recipes_are_left_out():
@@ -106,3 +111,28 @@ def test_the_same_key_tosses_the_same_coins():
     first, second = ([next(one) for _ in range(64)] for one in tossed)
     assert first == second
     assert 16 < first.count("control") < 48
+
+
+@pytest.mark.parametrize(("users", "answer"), [(12, "preferred"), (3, "not preferred")])
+def test_all_prefer_the_same(users, answer):
+    """Where nobody differs it is as rare as coins that all fall alike."""
+    lists, _, ages = interleaved(10, users)
+    clicks = [
+        (user, name, item)
+        for user, name, _, items, sides in lists
+        for item, side in zip(items, sides, strict=True)
+        if side == "treatment"
+    ]
+    found = preferences(lists, clicks, ages)
+    assert found.overall.interval.mean == 1
+    assert found.overall.p == pytest.approx(2 * 0.5**users)
+    assert decide_preference(found, users_per_day=1).answer == answer
+
+
+def test_a_list_of_one_variant_alone_was_decided_by_no_coin():
+    lists, clicks, ages = interleaved(11, 60)
+    alone = [(*start, items, ["control"] * len(items)) for *start, items, _ in lists[:20]]
+    found = preferences([*alone, *lists[20:]], clicks, ages)
+    assert found.lists == len(lists) - 20
+    with pytest.raises(DataError, match="has no list of both variants by then"):
+        preferences(alone, clicks, ages)

@@ -7,7 +7,7 @@ import pytest
 
 from recsys.experiments import Enrolment, Experiment, Plan
 from recsys.experiments.definition import Arm
-from recsys.pipelines.rehearse import rehearse
+from recsys.pipelines.rehearse import days_after, rehearse
 from recsys.simulation import Customers, SimulationConfig, Truth
 
 PLAN = Plan(
@@ -90,3 +90,12 @@ def test_a_broken_page_loses_customers_of_one_variant(shop: Shop, customers: Cus
     whole = {name: sum(v == name for v in of.values()) for name in ("old", "new")}
     assert kept["old"] == whole["old"]
     assert 0.3 < kept["new"] / whole["new"] < 0.7
+
+
+def test_a_second_one_comes_after_the_first(customers: Customers) -> None:
+    day = 86_400_000_000
+    assert days_after(customers, None, 3) == range(3)
+    assert days_after(customers, customers.start - 5 * day, 3) == range(3)
+    last = customers.visits_on(2)[-1].time
+    assert days_after(customers, last, 3) == range(3, 6)
+    assert customers.visits_on(days_after(customers, last, 1)[0])[0].time > last

@@ -226,7 +226,7 @@ class TestInterleaving:
         plan = {**self.PLAN, "primary": "revenue"}
         response = client.request("POST", "/v1/experiments", json=plan)
         assert response.status_code == 422
-        assert "name a metric that is attributed" in response.json()["error"]["message"]
+        assert "does not count what is done with items" in response.json()["error"]["message"]
 
 
 class TestAnalysis:

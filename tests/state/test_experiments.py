@@ -109,3 +109,9 @@ def test_the_ledger_keeps_the_last_of_each_source(store: StateStore) -> None:
     store.ledger.add(entry("june", 0.02, at=7), entry("may", 0.01, at=5))
     store.ledger.add(entry("may", 0.03, at=5))
     assert store.ledger.all() == [entry("may", 0.03, at=5), entry("june", 0.02, at=7)]
+    other = entry("may", 0.5, at=5)._replace(variant_digest="m" * 64)
+    store.ledger.add(other)
+    assert len(store.ledger.all()) == 3
+    store.ledger.replace("may", ("offline",), [entry("may", 0.04, at=5)])
+    store.ledger.replace("june", ("online",), [])
+    assert store.ledger.all() == [entry("may", 0.04, at=5), entry("june", 0.02, at=7)]

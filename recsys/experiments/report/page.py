@@ -161,7 +161,7 @@ def facts(document: Document) -> list[Fact]:
         )
         for one in effects
     ]
-    if "preference" in document:
+    if "preference" in document and not is_invalid(document):
         one = document["preference"]
         found.append(
             Fact("preference, -1 to 1", signed(one.get("mean")), signed_between(span(one)))
