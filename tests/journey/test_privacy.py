@@ -110,6 +110,7 @@ def exposure(user_id: str) -> Exposure:
         "items": ["00100"],
         "propensities": [1.0],
         "differs": True,
+        "milliseconds": 1.5,
     }
     return Exposure(**{name: known.get(name, "x") for name in fields})
 
