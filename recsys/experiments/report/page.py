@@ -19,6 +19,7 @@ from recsys.drawing.numbers import (
 )
 from recsys.drawing.pages import Fact, Section, fill, require_extra, write_page
 from recsys.drawing.tables import Cell, number_of, pairs, table, text_of
+from recsys.events.schema import MICROSECONDS_PER_DAY
 from recsys.events.times import format_time
 
 KINDS = {
@@ -170,13 +171,21 @@ def facts(document: Document) -> list[Fact]:
     note = "" if planned is None else f"of {count(planned)} planned"
     came = " : ".join(count(n) for n in document.get("sample_ratios", [{}])[0].get("users", []))
     fits = "not as planned" if is_invalid(document) else "as planned"
-    dates = [format_time(document[end])[:10] for end in ("first_list", "until") if end in document]
     return [
         *found,
         Fact("customers", count(document.get("users")), note),
         Fact("how they came", came, fits),
-        Fact("from, to", "\n".join(dates)),
+        *_days(document),
     ]
+
+
+def _days(document: Document) -> list[Fact]:
+    ends = [document[end] for end in ("first_list", "until") if end in document]
+    if len(ends) < 2:
+        return []
+    first, last = (format_time(end)[:10] for end in ends)
+    lasted = math.ceil((ends[1] - ends[0]) / MICROSECONDS_PER_DAY)
+    return [Fact("days", count(lasted), f"{first} to {last}")]
 
 
 def is_invalid(document: Document) -> bool:
