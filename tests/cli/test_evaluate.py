@@ -223,7 +223,7 @@ def test_the_ledger_stands_beside_what_was_found(ask: Any, untrained: Path, tmp_
     assert one.mean == pytest.approx(variant / control - 1)
     assert one.low < one.mean < one.high
     who = ("home", "popular", "als", "conversion", both["popular"], both["als"])
-    state.ledger.add(Entry("online", *who, 0.03, 0.01, 0.05, 900, 9))
+    state.ledger.add(Entry("online", *who, 0.03, 0.01, 0.05, 900, 2**60))
     state.close()
     again = ask(*words, "--output", str(tmp_path / "report"), shop=shop)
     (row,) = again.json["ledger"]["experiments"]
