@@ -45,7 +45,7 @@ def search(root: Path, name: str, trials: int, minutes: float) -> dict[str, Any]
     return {
         "trials": found.trials,
         "seconds": round(time.monotonic() - began),
-        "advised": tomllib.loads(snippet({k: found.advised[k] for k in found.changed})),
+        "advised": tomllib.loads(snippet(found.advised)) if found.better else {},
         "is better": found.better,
         "believed gain": found.gain and asdict(found.gain),
         "own": found.own.score,
