@@ -5,11 +5,11 @@
 A simulated shop is trained and served by a process of `recsys serve`; its customers come after the
 shop's end, are shown lists over HTTP, and click and buy by their own truth. One after the other:
 
+- ``interleaved``: the segment-aware ranking and the popular list, both in one
 - ``itself``: a variant against itself under another name
 - ``better``, ``worse``: the segment-aware ranking against the popular list, and the other way round
 - ``lossy``: ``better`` with a page that loses a quarter of the treatment's customers
 - ``campaign``: pins of unwanted items for one age group, against none of them
-- ``interleaved``: ``better``, both in one list
 
 Then a variant with luck is shown for a while, and what two others would have earned is estimated
 from its lists. An offline evaluation comes first, so that the ledger has both sides at the end.
@@ -74,12 +74,12 @@ depth = 15
 
 def plans() -> dict[str, Plan]:
     tried = {
+        "interleaved": ("popular", "segment_aware"),
         "itself": ("popular", "twin"),
         "better": ("popular", "segment_aware"),
         "worse": ("segment_aware", "popular"),
         "lossy": ("popular", "segment_aware"),
         "campaign": ("campaign", "popular"),
-        "interleaved": ("popular", "segment_aware"),
     }
     return {
         name: Plan(

@@ -49,15 +49,17 @@ def test_an_effect_in_one_segment_is_named(study: ModuleType) -> None:
 def test_whole_experiments_come_to_what_the_truth_demands(
     benchmark: Callable[[str], ModuleType], tmp_path: Path
 ) -> None:
-    names = ["itself", "better", "lossy", "interleaved"]
+    names = ["interleaved", "itself", "better", "lossy"]
     document = benchmark("service/experiments").run_all(
         tmp_path, events=40_000, days=5, seed=1, names=names
     )
     found = document["experiments"]
     for name, one in found.items():
-        assert one["verdict"] == one["demanded"], (name, one)
+        # Five days show less than fourteen: not that the gain is the same in every segment.
+        came = one["verdict"].partition(" for")[0]
+        assert came == one["demanded"], (name, one)
     assert [one["demanded"] for one in found.values()] == [
-        *("do not ship", "ship", "invalid", "preferred")
+        *("preferred", "do not ship", "ship", "invalid")
     ]
     known = document["never shown"]
     for name in ("popular", "popular_by_segment"):
