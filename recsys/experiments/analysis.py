@@ -18,12 +18,14 @@ from recsys.experiments.looks import Look, look_at
 from recsys.experiments.metrics import MetricConfig
 from recsys.experiments.outcomes import Outcomes
 from recsys.experiments.results import (
+    LEAST_USERS,
     Analysis,
     Comparison,
     Gainers,
     Guarded,
     Ratio,
     SegmentEffect,
+    adjusted,
 )
 from recsys.experiments.samples import Means, Sample, means, take_sample
 from recsys.statistics import (
@@ -31,7 +33,6 @@ from recsys.statistics import (
     Interval,
     Shrunken,
     as_relative,
-    benjamini_hochberg,
     heterogeneity,
     holm,
     log_ratio,
@@ -43,8 +44,6 @@ from recsys.statistics import (
 )
 from recsys.types import Flags, Indices
 
-LEAST_USERS: Final = 30
-"""Of either arm: a segment with fewer is not read."""
 UNKNOWN: Final = ""
 """The segment of a user of whom an axis knows nothing."""
 
@@ -246,7 +245,7 @@ def _segment_effects(
             errors = np.array([one.error for one in differences])
             spreads[axis, variant] = heterogeneity(values, errors)
             effects += _shrunken(axis, variant, found, look, plan)
-    return _held(effects), spreads
+    return adjusted(effects), spreads
 
 
 def _along(table: _Table, axis: str, treatment: int) -> list[tuple[str, Means]]:
@@ -337,14 +336,3 @@ def _of_gainers(
 def _borrowed(drawn: Shrunken, place: int, users: int) -> Interval:
     low, mean, high = (float(x[place]) for x in (drawn.low, drawn.mean, drawn.high))
     return Interval(mean, low, high, users)
-
-
-def _held(effects: list[SegmentEffect]) -> list[SegmentEffect]:
-    """Adjust p: by Holm over what was declared, by Benjamini and Hochberg over the others."""
-    adjusted: list[SegmentEffect] = []
-    for declared, adjust in ((True, holm), (False, benjamini_hochberg)):
-        some = [one for one in effects if one.declared == declared]
-        if some:
-            p = adjust(np.array([one.p for one in some])).tolist()
-            adjusted += [replace(one, adjusted_p=x) for one, x in zip(some, p, strict=True)]
-    return adjusted

@@ -4,9 +4,15 @@ from typing import Any
 
 from recsys.drawing.documents import plain
 from recsys.experiments.definition import Experiment
-from recsys.experiments.preference import Preferred
 from recsys.experiments.reading import Point, Read, ReadPreferences
-from recsys.experiments.results import Analysis, Comparison, Guarded, Ratio, SegmentEffect
+from recsys.experiments.results import (
+    Analysis,
+    Comparison,
+    Guarded,
+    Preferred,
+    Ratio,
+    SegmentEffect,
+)
 from recsys.experiments.verdict import Verdict
 from recsys.statistics import Estimate, Heterogeneity, Interval
 
@@ -22,14 +28,8 @@ def document(read: Read | ReadPreferences) -> dict[str, Any]:
 
     said: dict[str, Any] = plain(
         {
-            "experiment": analysis.experiment.plan.name,
-            "digest": analysis.experiment.digest,
-            "plan": analysis.experiment.plan.model_dump(mode="json"),
-            "first_list": read.first,
-            "until": read.until,
-            "verdict": verdict_document(read.verdict),
+            **_about(read, analysis.experiment),
             "users": analysis.users,
-            "planned_users": analysis.experiment.plan.planned_users,
             "contaminated_users": analysis.contaminated,
             "foreign_lists": analysis.foreign,
             "decides": analysis.look.decides,
@@ -58,19 +58,26 @@ def document(read: Read | ReadPreferences) -> dict[str, Any]:
     return said
 
 
+def _about(read: Read | ReadPreferences, experiment: Experiment) -> dict[str, Any]:
+    """Return what every look says: which experiment, when, and what it comes to."""
+    return {
+        "experiment": experiment.plan.name,
+        "digest": experiment.digest,
+        "plan": experiment.plan.model_dump(mode="json"),
+        "planned_users": experiment.plan.planned_users,
+        "first_list": read.first,
+        "until": read.until,
+        "verdict": verdict_document(read.verdict),
+    }
+
+
 def _of_preferences(read: ReadPreferences) -> dict[str, Any]:
     found = read.found
     experiment, votes = found.experiment, found.by_lists
     said: dict[str, Any] = plain(
         {
-            "experiment": experiment.plan.name,
-            "digest": experiment.digest,
-            "plan": experiment.plan.model_dump(mode="json"),
-            "first_list": read.first,
-            "until": read.until,
-            "verdict": verdict_document(read.verdict),
+            **_about(read, experiment),
             "users": found.users,
-            "planned_users": experiment.plan.planned_users,
             "lists": found.lists,
             "foreign_lists": found.foreign,
             "decides": found.look.decides,

@@ -1,7 +1,7 @@
 """What interleaved lists show: whose items customers turn to."""
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import duckdb
 import numpy as np
@@ -16,45 +16,13 @@ from recsys.experiments.interleaving import Preference, preference_of_lists, pre
 from recsys.experiments.looks import Look, look_at
 from recsys.experiments.metrics import MetricConfig
 from recsys.experiments.outcomes import UNIT_ID
-from recsys.experiments.results import Ratio
-from recsys.experiments.verdict import MISMATCH, Answer, Verdict
+from recsys.experiments.results import LEAST_USERS, Preferred, Ratio, adjusted
+from recsys.experiments.verdict import MISMATCH, Answer, Verdict, still_to_come
 from recsys.statistics import (
-    Interval,
-    benjamini_hochberg,
-    holm,
     sample_ratio,
     sample_ratio_at_any_time,
 )
 from recsys.types import Floats
-
-LEAST_USERS: Final = 30
-"""Who turned to something: a segment with fewer is not read."""
-
-
-class Preferred(NamedTuple):
-    """How much some users prefer the treatment.
-
-    Attributes
-    ----------
-    of
-        ``all`` or ``AXIS:SEGMENT``.
-    users
-        Who turned to some item.
-    interval
-        Mean over users of ``(t − c) / (t + c)``: what they did with the treatment's picks, ``t``,
-        and with the control's, ``c``; from −1 to 1.
-    p, adjusted_p
-        By the design; over declared segments by Holm, over the others by Benjamini and Hochberg.
-    declared
-        Whether the plan named the axis before the start.
-    """
-
-    of: str
-    users: int
-    interval: Interval
-    p: float
-    adjusted_p: float
-    declared: bool
 
 
 @dataclass(frozen=True)
@@ -219,13 +187,7 @@ def _by_segment(
         for segment, users in known[axis].value_counts().sort_index().items()
         if users >= LEAST_USERS
     ]
-    adjusted: list[Preferred] = []
-    for declared, adjust in ((True, holm), (False, benjamini_hochberg)):
-        some = [one for one in every if one.declared == declared]
-        if some:
-            p = adjust(np.array([one.p for one in some])).tolist()
-            adjusted += [one._replace(adjusted_p=x) for one, x in zip(some, p, strict=True)]
-    return adjusted
+    return adjusted(every)
 
 
 def decide_preference(found: Preferences, *, users_per_day: float) -> Verdict:
@@ -262,9 +224,7 @@ def decide_preference(found: Preferences, *, users_per_day: float) -> Verdict:
     if look.decides and one is not None and one.p <= plan.alpha:
         answer = "preferred" if one.interval.mean > 0 else "not preferred"
     elif not look.is_last:
-        planned = plan.planned_users
-        left = None if planned is None else max(planned - found.users, 0)
-        days = left / users_per_day if left is not None and users_per_day > 0 else None
+        left, days = still_to_come(plan, found.users, users_per_day)
         return Verdict("keep running", variant, (), said, _warnings(found), left, days)
     return Verdict(answer, variant, (), said, _warnings(found))
 

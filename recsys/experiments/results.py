@@ -1,12 +1,24 @@
 """What a look at an experiment found, in numbers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, TypeVar
+
+import numpy as np
 
 from recsys.experiments.definition import Experiment
 from recsys.experiments.looks import Look
-from recsys.statistics import Estimate, Heterogeneity, Interval, welch
+from recsys.statistics import (
+    Estimate,
+    Heterogeneity,
+    Interval,
+    benjamini_hochberg,
+    holm,
+    welch,
+)
+
+LEAST_USERS: Final = 30
+"""Of either arm, or who turned to something: a segment with fewer is not read."""
 
 
 class Ratio(NamedTuple):
@@ -121,6 +133,47 @@ class SegmentEffect:
     false_sign_rate: float
     s_value: float
     declared: bool
+
+
+@dataclass(frozen=True)
+class Preferred:
+    """How much some users prefer the treatment.
+
+    Attributes
+    ----------
+    of
+        ``all`` or ``AXIS:SEGMENT``.
+    users
+        Who turned to some item.
+    interval
+        Mean over users of ``(t − c) / (t + c)``: what they did with the treatment's picks, ``t``,
+        and with the control's, ``c``; from −1 to 1.
+    p, adjusted_p
+        By the design; over declared segments by Holm, over the others by Benjamini and Hochberg.
+    declared
+        Whether the plan named the axis before the start.
+    """
+
+    of: str
+    users: int
+    interval: Interval
+    p: float
+    adjusted_p: float
+    declared: bool
+
+
+Claim = TypeVar("Claim", SegmentEffect, Preferred)
+
+
+def adjusted(claims: Sequence[Claim]) -> list[Claim]:
+    """Adjust p: by Holm over what was declared, by Benjamini and Hochberg over the others."""
+    found: list[Claim] = []
+    for declared, adjust in ((True, holm), (False, benjamini_hochberg)):
+        some = [one for one in claims if one.declared == declared]
+        if some:
+            p = adjust(np.array([one.p for one in some])).tolist()
+            found += [replace(one, adjusted_p=x) for one, x in zip(some, p, strict=True)]
+    return found
 
 
 @dataclass(frozen=True)

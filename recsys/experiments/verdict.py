@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from recsys.experiments.definition import Experiment
+from recsys.experiments.definition import Experiment, Plan
 from recsys.experiments.results import (
     Analysis,
     Comparison,
@@ -94,6 +94,14 @@ def decide(analysis: Analysis, *, users_per_day: float) -> Verdict:
     return _Judge(analysis, users_per_day).verdict()
 
 
+def still_to_come(plan: Plan, users: int, users_per_day: float) -> tuple[int | None, float | None]:
+    """Return how many of the planned users are to come, and in how many days; None: not known."""
+    if plan.planned_users is None:
+        return None, None
+    left = max(plan.planned_users - users, 0)
+    return left, left / users_per_day if users_per_day > 0 else None
+
+
 class _Judge:
     def __init__(self, analysis: Analysis, users_per_day: float) -> None:
         self._analysis, self._pace = analysis, users_per_day
@@ -144,9 +152,7 @@ class _Judge:
         return self._keep_running(best, *said)
 
     def _keep_running(self, one: Comparison, *reasons: str) -> Verdict:
-        planned = self._plan.planned_users
-        left = None if planned is None else max(planned - self._analysis.users, 0)
-        days = left / self._pace if left is not None and self._pace > 0 else None
+        left, days = still_to_come(self._plan, self._analysis.users, self._pace)
         return Verdict("keep running", one.variant, (), reasons, self._warnings(), left, days)
 
     def _what_is_wrong(self) -> list[str]:

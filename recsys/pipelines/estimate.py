@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recsys.bundle import BundleStore
 from recsys.config import RecsysConfig
 from recsys.errors import ConfigError, DataError
 from recsys.events.schema import EVENT, ITEM_ID
@@ -18,13 +17,13 @@ from recsys.experiments.assignment import position
 from recsys.experiments.counterfactual import NOTHING, Counterfactual, Slates, evaluate
 from recsys.experiments.metrics import of_items
 from recsys.interactions.own import OwnEvents
-from recsys.pipelines.experiment import opened_state
+from recsys.pipelines.experiment import opened_state, published_now
 from recsys.pipelines.progress import Progress, silent
 from recsys.random import generator
 from recsys.ranking import Customers, Request, Variant, make_variant
 from recsys.ranking.customers import history_of
 from recsys.ranking.exploration import ExplorationConfig, logged_chances, place_chances
-from recsys.ranking.published import Published, open_bundle
+from recsys.ranking.published import Published
 from recsys.segments import from_names
 from recsys.state import Entry, Exposure, StateStore
 from recsys.types import Floats, Indices
@@ -102,7 +101,7 @@ def estimate(
     exploration = _luck_of(shown)
     event = of_items(metric, config.experiments.every_metric()).event
     with opened_state(config) as state:
-        published = _published(config, state)
+        published = published_now(config, state)
         lists = _chosen(state, shown, published.manifest.version, most)
         if not lists:
             raise DataError(
@@ -141,12 +140,6 @@ def _luck_of(variant: Variant) -> ExplorationConfig:
             "place is not known; explore without them"
         )
     return recipe.exploration
-
-
-def _published(config: RecsysConfig, state: StateStore) -> Published:
-    published = open_bundle(BundleStore(config.store.path).load())
-    catalogue = published.ranker.model.catalogue
-    return published.offering(catalogue.told(state.items.since(0)))
 
 
 def _chosen(state: StateStore, shown: Variant, version: str, most: int) -> list[Exposure]:

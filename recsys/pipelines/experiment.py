@@ -23,7 +23,7 @@ from recsys.experiments.rehearsal import Effect, Rehearsed, rehearse_tables
 from recsys.experiments.report import write
 from recsys.experiments.running import write_down
 from recsys.pipelines.progress import Progress, silent
-from recsys.ranking.published import open_bundle
+from recsys.ranking.published import Published, open_bundle
 from recsys.state import KeptExperiment, StateStore
 
 
@@ -77,15 +77,14 @@ def create(config: RecsysConfig, plan: Plan, *, now: int) -> KeptExperiment:
     StoreError
         When no model is active.
     """
-    model = open_bundle(BundleStore(config.store.path).load()).ranker.model
     with opened_state(config) as state:
-        margins = model.catalogue.told(state.items.since(0)).margins()
+        model = published_now(config, state).ranker.model
         return write_down(
             state,
             plan,
             {name: variant.digest for name, variant in config.every_variant().items()},
             {axis.name: axis.segments for axis in model.axes},
-            measurable(config.experiments.every_metric(), margins),
+            measurable(config.experiments.every_metric(), model.catalogue.margins()),
             now=now,
         )
 
@@ -171,11 +170,21 @@ def analyse(
 
 def _margins(config: RecsysConfig, state: StateStore) -> Mapping[str, float]:
     """Return what is earned with items, by the active model and what was told since."""
-    store = BundleStore(config.store.path)
-    if store.active_version() is None:
+    if BundleStore(config.store.path).active_version() is None:
         return {}
-    catalogue = open_bundle(store.load()).ranker.model.catalogue
-    return catalogue.told(state.items.since(0)).margins()
+    return published_now(config, state).ranker.model.catalogue.margins()
+
+
+def published_now(config: RecsysConfig, state: StateStore) -> Published:
+    """Open the active model, with what the shop has told of items since.
+
+    Raises
+    ------
+    StoreError
+        When no model is active.
+    """
+    published = open_bundle(BundleStore(config.store.path).load())
+    return published.offering(published.ranker.model.catalogue.told(state.items.since(0)))
 
 
 def _write(said: Mapping[str, Any], folder: Path) -> None:
