@@ -95,6 +95,14 @@ class _Making:
     began: float
 
 
+class _Side(NamedTuple):
+    """A variant's list, and what it was made with."""
+
+    variant: Variant
+    scorer: Scorer
+    ranking: Ranking
+
+
 class _Listed(NamedTuple):
     """A list, what speaks for its items, and, of a list of two variants, whose pick each is."""
 
@@ -160,33 +168,35 @@ def answer(front: Shopfront, asked: Asked, pulse: Pulse | None) -> Answered:
 
 def _listed(making: _Making) -> _Listed:
     """List by her variant, or by the two of an experiment that interleaves them."""
-    own = _listed_by(making, making.variant, making.scorer)
+    own = _Side(making.variant, making.scorer, _ranked(making, making.scorer))
     enrolled = making.enrolled
     if enrolled is None or not enrolled.interleaved:
-        return own
+        return _Listed(own.ranking, _told(making, own, own.ranking))
     other = making.front.variant(enrolled.variants[1])
     scorer = making.known.scorer(making.served.ranker, other)
-    return _interleaved(making, own, _listed_by(making, other, scorer))
+    return _interleaved(making, (own, _Side(other, scorer, _ranked(making, scorer))))
 
 
-def _listed_by(making: _Making, variant: Variant, scorer: Scorer) -> _Listed:
+def _ranked(making: _Making, scorer: Scorer) -> Ranking:
+    return making.served.ranker.answer(scorer, making.request)
+
+
+def _told(making: _Making, side: _Side, ranking: Ranking) -> list[list[Reason]]:
+    """Return what speaks for each item of a list of one variant, or of a part of it."""
     served = making.served
-    ranking = served.ranker.answer(scorer, making.request)
-    told = reasons(
+    return reasons(
         served.ranker.model,
         making.known.customers,
         0,
         ranking,
-        centre=served.ranker.centre(variant),
+        centre=served.ranker.centre(side.variant),
         wording=making.front.config.service.reasons,
-        root=scorer.root,
+        root=side.scorer.root,
     )
-    return _Listed(ranking, told)
 
 
-def _interleaved(making: _Making, control: _Listed, treatment: _Listed) -> _Listed:
+def _interleaved(making: _Making, both: tuple[_Side, _Side]) -> _Listed:
     request, vocabulary = making.request, making.served.ranker.model.items.ids
-    both = (control, treatment)
     ids = [side.ranking.ids(vocabulary) for side in both]
     drafted = team_draft(ids[0], ids[1], request.k, coins(request.request_id))
     numbers = [SIDES.index(side) for side in drafted.sides]
@@ -194,8 +204,13 @@ def _interleaved(making: _Making, control: _Listed, treatment: _Listed) -> _List
         (number, ids[number].index(item))
         for number, item in zip(numbers, drafted.items, strict=True)
     ]
+    # Reasons are for what is shown: half of either list.
+    told = []
+    for number, side in enumerate(both):
+        own = [(0, place) for which, place in picks if which == number]
+        told.append(iter(_told(making, side, merged([side.ranking], own, len(own)))))
     ranking = merged([side.ranking for side in both], picks, request.k)
-    return _Listed(ranking, [both[n].told[place] for n, place in picks], drafted.sides)
+    return _Listed(ranking, [next(told[number]) for number in numbers], drafted.sides)
 
 
 def _enrolled(front: Shopfront, asked: Asked, pulse: Pulse | None, known: Known) -> Enrolled | None:
