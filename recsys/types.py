@@ -16,6 +16,9 @@ Factors: TypeAlias = npt.NDArray[np.float32]
 Indices: TypeAlias = npt.NDArray[np.int64]
 """Positions in a vocabulary; -1 is "unknown"."""
 
+Columns: TypeAlias = npt.NDArray[np.int32]
+"""The same where there are many of them."""
+
 Flags: TypeAlias = npt.NDArray[np.bool_]
 """One truth value for each row."""
 

@@ -191,7 +191,7 @@ def _told(making: _Making, side: _Side, ranking: Ranking) -> list[list[Reason]]:
         ranking,
         centre=served.ranker.centre(side.variant),
         wording=making.front.config.service.reasons,
-        root=side.scorer.root,
+        origin=side.scorer.origin,
     )
 
 

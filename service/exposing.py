@@ -69,11 +69,14 @@ class ExposureWriter:
 
     def _work(self) -> None:
         while not self._closing.wait(PAUSE_SECONDS):
-            self._write_all(keep=True)
-        self._write_all(keep=False)
+            self._write(keep=True)
+        while self.waiting:
+            self._write(keep=False)
 
-    def _write_all(self, *, keep: bool) -> None:
-        while some := self._some():
+    def _write(self, *, keep: bool) -> None:
+        """Write what waits; what comes meanwhile waits for the next time, or it would never end."""
+        for _ in range(-(-self.waiting // MOST_AT_ONCE)):
+            some = self._some()
             try:
                 self._state.exposures.add(some)
             except RecsysError as error:

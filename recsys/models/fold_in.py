@@ -69,6 +69,37 @@ class Equations(NamedTuple):
         solved, _ = lapack.dpftrs(len(self.precision), self.root, right, uplo="L")
         return np.asarray(solved).reshape(right.shape)
 
+    def origin(self, mean: Floats, centre: Floats) -> "Origin":
+        """Return what ``x_u`` comes from; `mean` is the mean user, `centre` is ``m_u``."""
+        pulls = self.precision @ np.column_stack([mean, centre - mean])
+        parts = self.solved(pulls).T.astype(np.float32)
+        return Origin(self.root.astype(np.float32), *parts)
+
+
+class Origin(NamedTuple):
+    """What a user's vector comes from, for its explanation.
+
+    In float32, for a service keeps this of every customer it remembers.
+
+    Attributes
+    ----------
+    root
+        As `Equations` has it.
+    mean
+        The mean user's part of ``x_u``, ``A⁻¹ P m``, shape ``(d,)``.
+    moved
+        What her segments add to it, ``A⁻¹ P (m_u − m)``, shape ``(d,)``.
+    """
+
+    root: Factors
+    mean: Factors
+    moved: Factors
+
+    def influence(self, factors: Factors) -> Factors:
+        """Return ``A⁻¹ y`` of some items' ``y``, given and returned as rows."""
+        solved, _ = lapack.spftrs(len(self.mean), self.root, factors.T, uplo="L")
+        return np.asarray(solved).T
+
 
 def confidence(worth: Floats, alpha: float) -> Floats:
     """Return ``c = 1 + alpha · log1p(|r|)``, with the sign of ``r``: negative is not preferred."""
@@ -156,20 +187,15 @@ class FoldIn:
         weight: Floats,
         around: Centre,
         strength: float,
-        root: Floats | None = None,
     ) -> Equations:
-        """Set up the normal equations of one user, for `user_vector` and for its explanation.
-
-        Their root is most of the work: it is taken as it is where it is known.
-        """
+        """Set up the normal equations of one user, for `user_vector` and for its explanation."""
         known = self.supported[items]
         factors = self.item_factors[items[known]].astype(np.float64)
         signed = weight[known]
         precision = strength * self.precisions[CENTRES.index(around)]
-        if root is None:
-            left = self.gram + precision + (factors.T * (np.abs(signed) - 1.0)) @ factors
-            full, _ = linalg.cho_factor(left, lower=True, overwrite_a=True, check_finite=False)
-            root, _ = lapack.dtrttf(full, uplo="L")
+        left = self.gram + precision + (factors.T * (np.abs(signed) - 1.0)) @ factors
+        full, _ = linalg.cho_factor(left, lower=True, overwrite_a=True, check_finite=False)
+        root, _ = lapack.dtrttf(full, uplo="L")
         return Equations(root, factors, signed, precision)
 
     def beside(self, n: int) -> "FoldIn":

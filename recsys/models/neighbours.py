@@ -17,18 +17,15 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from scipy import sparse
 
-from recsys.types import Config, Factors, Flags, Floats, Indices, UserItems
+from recsys.types import Columns, Config, Factors, Flags, Floats, Indices, UserItems
 
 FIXED_POINT = float(2**30)
 """Users weigh whole numbers of this unit: sums of up to 2^23 of them are exact in any order."""
 BLOCK_PATHS = 1 << 23
 """Paths from item to item followed at a time: bounds the memory, changes no result."""
-
-Columns = npt.NDArray[np.int32]
 
 
 class NeighboursConfig(Config):
@@ -57,10 +54,12 @@ class Neighbours:
     indices: Columns
     data: Factors
 
-    def terms(self, items: Indices, weights: Floats) -> tuple[Indices, Floats]:
+    def terms(self, items: Indices, weights: Floats) -> tuple[Columns, Factors]:
         """Return the term of one user: the items it touches, ascending, and its values.
 
-        ``neighbours(u, i) = Σ_j w_uj S_ji / Σ_j w_uj`` over the items ``j`` of her history.
+        ``neighbours(u, i) = Σ_j w_uj S_ji / Σ_j w_uj`` over the items ``j`` of her history, added
+        up in float64. A history touches tens of thousands of items, and a service keeps this of
+        every customer it remembers: so it is kept in the types that ``S`` is stored in.
 
         Parameters
         ----------
@@ -78,7 +77,7 @@ class Neighbours:
         sums = np.bincount(self.indices.take(places), weights=parts, minlength=n_items)
         # Flags are searched several times as fast as numbers.
         touched = np.flatnonzero(sums != 0.0)
-        return touched, np.asarray(sums.take(touched), dtype=np.float64)
+        return touched.astype(np.int32), sums.take(touched).astype(np.float32)
 
     def entries(self, items: Indices) -> tuple[Indices, Indices]:
         """Return the length of each item's row, and where the entries of all of them stand."""

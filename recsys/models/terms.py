@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recsys.types import Factors, Flags, Floats, Indices
+from recsys.types import Columns, Factors, Flags, Floats, Indices
 
 
-def find(among: Indices, items: Indices) -> tuple[Flags, Indices]:
+def find(among: Indices | Columns, items: Indices) -> tuple[Flags, Indices]:
     """Tell which of `items` are `among` some, ascending, and where they would stand there."""
-    places = np.searchsorted(among, items)
+    # Of two types NumPy makes one first, and here that would be a copy of what is searched.
+    places = np.searchsorted(among, items.astype(among.dtype, copy=False))
     if not len(among):
         return np.zeros(len(items), dtype=np.bool_), places
     return among[np.minimum(places, len(among) - 1)] == items, places
@@ -26,8 +27,8 @@ class Sparse(NamedTuple):
         One for each of them.
     """
 
-    items: Indices
-    values: Floats
+    items: Indices | Columns
+    values: Floats | Factors
 
     def at(self, items: Indices) -> Floats:
         """Return the values of `items`, in any order, 0 where an item has none."""
@@ -38,7 +39,7 @@ class Sparse(NamedTuple):
 
     def below(self, n: int) -> "Sparse":
         """Return the part of the term that speaks of the first `n` items."""
-        stop = int(np.searchsorted(self.items, n))
+        stop = int(np.searchsorted(self.items, self.items.dtype.type(n)))
         return self if stop == len(self.items) else Sparse(self.items[:stop], self.values[:stop])
 
     def add_to(self, scores: Factors | Floats, weight: float) -> None:

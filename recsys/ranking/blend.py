@@ -18,12 +18,12 @@ from recsys.models import (
     Term,
     confidence,
 )
-from recsys.models.fold_in import Equations
+from recsys.models.fold_in import Equations, Origin
 from recsys.models.neighbours import history_weights
 from recsys.models.taste import taste
 from recsys.ranking.customers import Customers
 from recsys.ranking.recipe import PRIORS, Recipe
-from recsys.types import Config, Floats
+from recsys.types import Config, Floats, Indices
 
 KNOTS = (0.0, 1.0, 3.0, 8.0, 20.0, 60.0, 200.0)
 """Activities at which weights are learnt; between them they are linear in ``log(1 + n)``."""
@@ -131,19 +131,33 @@ def user_vector(
 
 
 def user_equations(
+    model: Model, customers: Customers, user_index: int, centre: Centre
+) -> Equations:
+    """Set up the normal equations of a user."""
+    evidence = folded_in(model, customers, user_index)
+    return model.fold_in.equations(*evidence, centre, model.config.prior_strength)
+
+
+def folded_in(model: Model, customers: Customers, user_index: int) -> tuple[Indices, Floats]:
+    """Return the items of a history that a fold-in goes by, and ``+c`` or ``−c`` for each."""
+    rows = customers.histories.rows(user_index)
+    worth, items = customers.histories.worth[rows], customers.histories.items[rows]
+    used = np.flatnonzero((worth != 0.0) & model.fold_in.supported[items])
+    return items[used], confidence(worth[used], model.slope)
+
+
+def user_origin(
     model: Model,
     customers: Customers,
     user_index: int,
     centre: Centre,
-    root: Floats | None = None,
-) -> Equations:
-    """Set up the normal equations of a user, with their root where it is known."""
-    rows = customers.histories.rows(user_index)
-    worth = customers.histories.worth[rows]
-    stored = worth != 0.0
-    items = customers.histories.items[rows][stored]
-    weight = confidence(worth[stored], model.slope)
-    return model.fold_in.equations(items, weight, centre, model.config.prior_strength, root)
+    equations: Equations | None = None,
+) -> Origin:
+    """Return what a user's vector comes from."""
+    known = equations or user_equations(model, customers, user_index, centre)
+    membership = customers.memberships.row(user_index)
+    own = model.fold_in.centre(membership, list(model.segments.values()), centre)
+    return known.origin(model.fold_in.mean, own)
 
 
 def own_terms(model: Model, customers: Customers, user_index: int) -> dict[str, Term]:

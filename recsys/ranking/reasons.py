@@ -32,12 +32,13 @@ from recsys.models import (
     Neighbours,
 )
 from recsys.models.evidence import telling_kinds
+from recsys.models.fold_in import Origin
 from recsys.models.neighbours import history_weights
 from recsys.ranking.answer import Ranking
-from recsys.ranking.blend import user_equations
+from recsys.ranking.blend import folded_in, user_origin
 from recsys.ranking.customers import Customers
 from recsys.segments import Axis
-from recsys.types import Config, Floats, Indices
+from recsys.types import Config, Factors, Floats, Indices
 
 TEXTS: Final[Mapping[str, str]] = {
     "als": "fits what you have chosen before",
@@ -131,8 +132,8 @@ STILL: Final = 3.0
 FOREMOST: Final = 64
 """What goes with an item is looked for among so many items that she deals with most: they tell a
 shopper more than what she bought once, and rows of neighbours are long."""
-DIGITS: Final = 9
-"""Shares are rounded: what is named must not hang on how a processor adds up."""
+DIGITS: Final = 4
+"""Shares are float32, and rounded: what is named must not hang on how a processor adds up."""
 
 
 class Reason(NamedTuple):
@@ -202,8 +203,8 @@ class Wording(Config):
 
     def text(self, *keys: str, **values: str) -> str:
         """Return the text of the first of `keys` that has one, filled in."""
-        key = next(key for key in keys if key in self._every_text)
-        return self._every_text[key].format(**values)
+        texts = self._every_text
+        return next(texts[key] for key in keys if key in texts).format(**values)
 
     @cached_property
     def _every_text(self) -> dict[str, str]:
@@ -250,7 +251,7 @@ def reasons(
     *,
     centre: Centre | None,
     wording: Wording = DEFAULT,
-    root: Floats | None = None,
+    origin: Origin | None = None,
 ) -> list[list[Reason]]:
     """Return what speaks for each item of a list: terms above 0, strongest first.
 
@@ -268,15 +269,15 @@ def reasons(
         Where her fold-in started from, as `Ranker.centre` says; None where there was none.
     wording
         The texts, and what they may tell.
-    root
-        Of her normal equations, as `Scorer.root` has it; worked out where it is not given.
+    origin
+        What her vector comes from, as `Scorer.origin` has it; worked out where it is not given.
 
     Returns
     -------
     list of list of Reason
         One list for each item, in the order of the ranking.
     """
-    teller = _Teller(model, customers, user_index, centre or "mean", wording, root)
+    teller = _Teller(model, customers, user_index, centre or "mean", wording, origin)
     found: list[list[Reason]] = [[] for _ in ranking.items]
     for signal, values in strongest(ranking.terms, wording.most).items():
         places = np.flatnonzero(values > 0).tolist()
@@ -316,7 +317,7 @@ class _Teller:
     user_index: int
     centre: Centre
     wording: Wording
-    root: Floats | None
+    origin: Origin | None
 
     @cached_property
     def pairs(self) -> slice:
@@ -350,12 +351,12 @@ class _Teller:
 
     def _factors(self, items: Indices) -> list[str]:
         user = (self.model, self.customers, self.user_index, self.centre)
-        parts = als_parts(*user, items, self.root).shares()
+        parts = als_parts(*user, items, self.origin).shares()
         # A first column of zeros: where nothing of a history speaks, none of it is a cause.
         own = np.column_stack([np.zeros(len(items)), parts.own])
         causes = np.append(-1, parts.items)[own.argmax(axis=1)]
-        told = zip(items, causes, own.max(axis=1), parts.segments, parts.mean, strict=True)
-        return [self._factor(int(item), int(cause), *shares) for item, cause, *shares in told]
+        told = (items, causes, own.max(axis=1), parts.segments, parts.mean)
+        return list(map(self._factor, *(column.tolist() for column in told)))
 
     def _factor(self, item: int, cause: int, share: float, segments: float, mean: float) -> str:
         if segments + mean > 0.5:
@@ -452,11 +453,15 @@ def rounded(days: float) -> tuple[str, int]:
 
 def name_of(catalogue: Catalogue, item: int) -> str:
     """Return what a shopper calls an item: its title, else brand and category; empty if unknown."""
-    title, brand, category = (
-        str(catalogue.columns[column][item]) if column in catalogue.columns else ""
-        for column in ("title", "brand", "category")
-    )
-    return title or f"{brand} {_plain(category)}".strip()
+    title = _column(catalogue, "title", item)
+    if title:
+        return title
+    brand, category = (_column(catalogue, name, item) for name in ("brand", CATEGORY))
+    return f"{brand} {_plain(category)}".strip()
+
+
+def _column(catalogue: Catalogue, column: str, item: int) -> str:
+    return str(catalogue.columns[column][item]) if column in catalogue.columns else ""
 
 
 def _plain(name: str) -> str:
@@ -481,15 +486,15 @@ class AlsParts(NamedTuple):
     """
 
     items: Indices
-    own: Floats
-    segments: Floats
-    mean: Floats
+    own: Factors
+    segments: Factors
+    mean: Factors
 
     def shares(self) -> "AlsParts":
         """Return the parts as shares of what speaks for each item, rounded."""
         speaking = np.maximum(self.own, 0.0).sum(axis=1)
         speaking += np.maximum(self.segments + self.mean, 0.0)
-        whole = np.maximum(speaking, np.finfo(np.float64).tiny)
+        whole = np.maximum(speaking, np.finfo(np.float32).tiny)
         own = np.round(self.own / whole[:, np.newaxis], DIGITS)
         segments, mean = (np.round(part / whole, DIGITS) for part in (self.segments, self.mean))
         return self._replace(own=own, segments=segments, mean=mean)
@@ -501,7 +506,7 @@ def als_parts(
     user_index: int,
     centre: Centre,
     shown: Indices,
-    root: Floats | None = None,
+    origin: Origin | None = None,
 ) -> AlsParts:
     """Take the dot product of a user and some items apart.
 
@@ -519,20 +524,15 @@ def als_parts(
         Where her fold-in starts from.
     shown
         Item indices, shape ``(n_shown,)``.
-    root
-        Of ``A``, where it is known.
+    origin
+        What her vector comes from, where that is known.
     """
-    fold_in, pairs = model.fold_in, customers.histories.rows(user_index)
-    items, worth = customers.histories.items[pairs], customers.histories.worth[pairs]
-    stored = (worth != 0.0) & fold_in.supported[items]
-    equations = user_equations(model, customers, user_index, centre, root)
-    factors = model.rows(shown)[:, model.blocks[ALS]].T.astype(np.float64)
-    influence = equations.solved(factors)
-    own = (equations.factors @ influence) * np.maximum(equations.signed, 0.0)[:, np.newaxis]
-    membership = customers.memberships.row(user_index)
-    moved = fold_in.centre(membership, list(model.segments.values()), centre) - fold_in.mean
-    pull = equations.precision @ influence
-    return AlsParts(items[stored], own.T, moved @ pull, fold_in.mean @ pull)
+    known = origin or user_origin(model, customers, user_index, centre)
+    items, signed = folded_in(model, customers, user_index)
+    factors = model.rows(shown)[:, model.blocks[ALS]]
+    preferred = np.maximum(signed, 0.0).astype(np.float32)
+    own = (known.influence(factors) @ model.fold_in.item_factors[items].T) * preferred
+    return AlsParts(items, own, factors @ known.moved, factors @ known.mean)
 
 
 def near_causes(

@@ -7,7 +7,7 @@ import numpy as np
 
 from recsys.models import ALS, PRIOR, Centre, Model, Term
 from recsys.ranking.answer import Fallback
-from recsys.ranking.blend import coordinates, own_terms, user_equations
+from recsys.ranking.blend import coordinates, own_terms, user_equations, user_origin
 from recsys.ranking.customers import Customers
 from recsys.ranking.finish import Finish
 from recsys.ranking.recipe import Repeat
@@ -36,8 +36,8 @@ class Scorer:
 
     Attributes
     ----------
-    root
-        Of her normal equations, for `reasons`; None without a fold-in.
+    origin
+        What her vector comes from, for `reasons`; None without a fold-in.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Scorer:
         # A fold-in costs a solve: not where it weighs nothing.
         folded = centre if weights.get(ALS) else None
         equations = folded and user_equations(model, customers, user_index, folded)
-        self.root = equations.root if equations else None
+        self.origin = folded and user_origin(model, customers, user_index, folded, equations)
         self.coordinates = coordinates(model, customers, user_index, folded, equations)
         self.own = _own(model, customers, user_index, weights)
         self.query = self._query()

@@ -125,27 +125,37 @@ class Side:
         return sum(weight * float(term.values.max()) for weight, term in self._grouped)
 
     @cached_property
-    def raising(self) -> list[tuple[float, Sparse]]:
+    def raising(self) -> list["Raising"]:
         """The sparse terms that add to some item on a shelf, those of the fewest items first."""
         n = len(self.shelves.shelf_of)
-        shelved = [(weight, term.below(n)) for weight, term in self._sparse]
-        raising = [part for part in shelved if part[1].values.max(initial=0.0) > 0]
-        return sorted(raising, key=lambda part: len(part[1].items))
+        shelved = ((weight, term.below(n)) for weight, term in self._sparse)
+        parts = [Raising(w, term, w * float(term.values.max(initial=0.0))) for w, term in shelved]
+        raising = [part for part in parts if part.most > 0]
+        return sorted(raising, key=lambda part: len(part.term.items))
 
     def spoken_of(self, place: int, floor: float, ceilings: Floats) -> "Waiting":
         """Return those items of the term at a place of `raising` that can reach a floor.
 
         Their bounds hold but for items of the terms before it, which have been there already.
         """
-        weight, term = self.raising[place]
-        added, longer = weight * term.values, self.raising[place + 1 :]
-        rest = sum(other * float(one.values.max()) for other, one in longer)
-        high = np.flatnonzero(added >= floor - (ceilings.max() + rest))
-        items, bounds = term.items[high], added[high]
+        weight, term, _ = self.raising[place]
+        longer = self.raising[place + 1 :]
+        least = floor - (ceilings.max() + sum(part.most for part in longer))
+        high = np.flatnonzero(term.values >= least / weight)
+        items = term.items[high].astype(np.int64)
+        bounds = weight * term.values[high].astype(np.float64)
         bounds += ceilings.take(self.shelves.shelf_of.take(items))
-        for other, one in longer:
-            bounds += other * one.at(items)
+        for part in longer:
+            bounds += part.weight * part.term.at(items)
         return Waiting(items, bounds).above(floor)
+
+
+class Raising(NamedTuple):
+    """A sparse term, its weight, and what it adds to an item at most."""
+
+    weight: float
+    term: Sparse
+    most: float
 
 
 class Waiting(NamedTuple):
@@ -281,5 +291,5 @@ class Search:
             self._items, self._scores = self._items[high], self._scores[high]
 
 
-def _largest(values: Floats) -> float:
+def _largest(values: Floats | Factors) -> float:
     return float(max(values.max(initial=0.0), -values.min(initial=0.0)))

@@ -256,7 +256,7 @@ def _block(model: Model, column: str) -> slice:
 
 def _strongest(sparse: Sparse, most: int) -> Indices:
     order = np.argsort(-sparse.values, kind="stable")[:most]
-    return sparse.items[order]
+    return sparse.items[order].astype(np.int64)
 
 
 def _best(model: Model, mine: Sequence[_Mine], pool: Mapping[str, float]) -> Indices:

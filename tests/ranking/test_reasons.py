@@ -551,8 +551,8 @@ def test_the_parts_add_up_to_the_term(seed, centre):
             whole / model.fold_in.scale(vector),
             model.columns[:, model.blocks["als"]]
             @ coordinates(model, customers, user, centre)["als"],
-            rtol=1e-6,
-            atol=1e-9,
+            rtol=1e-4,
+            atol=1e-5,
         )
 
 
@@ -579,11 +579,11 @@ def test_each_part_is_that_of_a_slow_loop(seed, centre):
     for place, shown in enumerate([7, 2]):
         for column, (item, signed) in enumerate(sorted(known.items())):
             expected = max(signed, 0.0) * factors[item] @ inverse @ factors[shown]
-            assert parts.own[place, column] == pytest.approx(expected, abs=1e-9)
+            assert parts.own[place, column] == pytest.approx(expected, rel=1e-4, abs=1e-5)
         moved = precision @ (middle - fold_in.mean) @ inverse @ factors[shown]
-        assert parts.segments[place] == pytest.approx(moved, abs=1e-9)
+        assert parts.segments[place] == pytest.approx(moved, rel=1e-4, abs=1e-5)
         mean = precision @ fold_in.mean @ inverse @ factors[shown]
-        assert parts.mean[place] == pytest.approx(mean, abs=1e-9)
+        assert parts.mean[place] == pytest.approx(mean, rel=1e-4, abs=1e-5)
 
 
 # ALS in words: on items with one factor each, a part is c / (c + P) of what it speaks for

@@ -167,7 +167,8 @@ class Together:
         allowed
             Items that may be listed, shape ``(n_items,)``; None = all.
         """
-        items, values = self.cart_term(cart)
+        term = self.cart_term(cart)
+        items, values = term.items.astype(np.int64), term.values.astype(np.float64)
         kept = best(items, values, k=k, allowed=allowed)
         return items[kept], values[kept]
 
