@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from copy import copy
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from recsys.types import Ids, Indices
+
+Objects: TypeAlias = np.ndarray[tuple[int], np.dtype[np.object_]]
 
 
 class Vocabulary:
@@ -32,28 +35,36 @@ class Vocabulary:
     def __init__(self, ids: Iterable[str]) -> None:
         distinct = pd.unique(_column(ids))
         self.ids: Ids = np.sort(distinct.astype(np.str_))
-        self._index = pd.Index(self.ids.astype(object), dtype=object)
-        self._later = self._index[:0]
+        self._parts: tuple[Ids, ...] = (self.ids,)
+
+    @classmethod
+    def of_sorted(cls, ids: Ids) -> "Vocabulary":
+        """Return that of an array that is sorted and distinct already; it is not copied."""
+        found = cls(())
+        found.ids, found._parts = ids, (ids,)
+        return found
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __contains__(self, identifier: object) -> bool:
-        return identifier in self._index or identifier in self._later
+        return isinstance(identifier, str) and bool(self.index_of([identifier])[0] >= 0)
 
     def index_of(self, ids: Iterable[str]) -> Indices:
         """Positions of `ids`, shape ``(n,)``; -1 for an id that is not in the vocabulary."""
-        column = _column(ids)
-        found = np.asarray(self._index.get_indexer(column), dtype=np.int64)
-        if len(self._later):
-            later = np.asarray(self._later.get_indexer(column), dtype=np.int64)
-            found = np.where(later >= 0, len(self._index) + later, found)
-        return found
+        codes, distinct = pd.factorize(_column(ids))
+        found, start = np.full(len(distinct) + 1, -1), 0
+        for part in self._parts:
+            places = _found(part, distinct)
+            found[:-1] = np.where(places >= 0, start + places, found[:-1])
+            start += len(part)
+        # What is missing has the code -1, and so the last place.
+        return found[codes]
 
     def followed_by(self, ids: Iterable[str]) -> "Vocabulary":
         """Return the same with those of `ids` that are not in it behind all others, sorted.
 
-        No position changes, and what finds the earlier ids is shared.
+        No position changes.
         """
         column = _column(ids)
         fresh = np.unique(column[self.index_of(column) < 0].astype(np.str_))
@@ -61,11 +72,21 @@ class Vocabulary:
             return self
         longer = copy(self)
         longer.ids = np.concatenate([self.ids, fresh])
-        longer._later = self._later.append(pd.Index(fresh.astype(object), dtype=object))
+        longer._parts = (*self._parts, fresh)
         return longer
 
 
-def _column(ids: Iterable[str]) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+def _found(ids: Ids, wanted: Objects) -> Indices:
+    """Return where texts stand among sorted ids, by halving; -1 for those that do not."""
+    if not len(ids):
+        return np.full(len(wanted), -1)
+    # Of one width, or NumPy would make all ids as wide as the widest that is looked for.
+    places = np.searchsorted(ids, wanted.astype(ids.dtype))
+    places[places == len(ids)] = 0
+    return np.where(ids[places].astype(object) == wanted, places, -1)
+
+
+def _column(ids: Iterable[str]) -> Objects:
     # Python strings hash once and compare by pointer; fixed-width text would be copied each time.
     if isinstance(ids, np.ndarray | pd.Series | pd.Index):
         return (

@@ -258,7 +258,7 @@ def model_from(arrays: Arrays, learnt: Mapping[str, Any]) -> Model:
         for name, values in arrays.items()
         if name.startswith(COLUMN)
     }
-    items = Vocabulary(arrays["item_ids"])
+    items = Vocabulary.of_sorted(arrays["item_ids"])
     d = len(arrays["mean_user"])
     return Model(
         catalogue=Catalogue(items, arrays["item_available"], text),

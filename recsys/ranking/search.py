@@ -110,14 +110,13 @@ class Side:
         smallest = float(np.finfo(np.float32).tiny)
         return n * (ROUNDING * reach + smallest) + 2.0**-48 * (reach + own)
 
-    @cached_property
-    def bounds(self) -> Factors:
-        """What the dot product of no item of a shelf exceeds, shape ``(n_shelves,)``."""
-        return self.shelves.bounds(self.query)
-
     def ceilings(self) -> Floats:
-        """Return what no item of a shelf exceeds but for sparse terms, shape ``(n_shelves,)``."""
-        return self.bounds.astype(np.float64) + self.most_by_group
+        """Return what no item of a shelf exceeds but for sparse terms, shape ``(n_shelves,)``.
+
+        Worked out for every request: to keep them would be most of what a customer takes in a
+        large catalogue.
+        """
+        return self.shelves.bounds(self.query).astype(np.float64) + self.most_by_group
 
     @cached_property
     def most_by_group(self) -> float:
