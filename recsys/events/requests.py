@@ -76,6 +76,7 @@ class Judge:
 
     def __init__(self, known_events: frozenset[str]) -> None:
         self._intake = Intake(columns={}, default_event="", known_events=known_events)
+        self._remedies = remedies(self._intake) | REMEDIES
         self._connection = connect(threads=1)
         # Planning the query takes fifty times as long as running it on a hundred rows.
         texts = ", ".join(f"{name} VARCHAR" for name in NAMES)
@@ -113,7 +114,7 @@ class Judge:
 
     def remedy(self, reason: str) -> str:
         """Return what to do about a row that was refused for a reason."""
-        return (remedies(self._intake) | REMEDIES)[reason]
+        return self._remedies[reason]
 
     def _read(self, texts: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         if not texts:

@@ -53,6 +53,31 @@ def test_an_unknown_id_has_no_position():
     assert "longer still" not in vocabulary
 
 
+@given(st.sets(IDS), st.lists(IDS), st.sets(IDS))
+def test_every_id_is_found_where_it_stands_and_no_other(ids, asked, later):
+    vocabulary = Vocabulary(ids).followed_by(later)
+    there = [*sorted(ids), *sorted(later - ids)]
+    assert vocabulary.ids.tolist() == there
+    expected = [there.index(one) if one in there else -1 for one in asked]
+    assert vocabulary.index_of(asked).tolist() == expected
+    assert [one in vocabulary for one in asked] == [place >= 0 for place in expected]
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), pd.NA])
+def test_what_is_missing_is_no_id_not_even_one_that_is_spelt_so(nothing):
+    vocabulary = Vocabulary(["None", "nan", "<NA>"])
+    assert vocabulary.index_of(["nan", nothing, "None"]).tolist() == [2, -1, 1]
+    assert nothing not in vocabulary
+
+
+def test_an_array_that_is_sorted_already_is_searched_as_it_is():
+    ids = np.asarray(["a", "b", "d"])
+    vocabulary = Vocabulary.of_sorted(ids)
+    assert vocabulary.ids is ids
+    assert vocabulary.index_of(["d", "c", "a"]).tolist() == [2, -1, 0]
+    assert vocabulary.followed_by(["c"]).index_of(["d", "c"]).tolist() == [2, 3]
+
+
 def test_an_empty_vocabulary_knows_nothing():
     vocabulary = Vocabulary([])
     assert len(vocabulary) == 0
