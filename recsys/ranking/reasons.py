@@ -129,9 +129,11 @@ PACED: Final = 3
 """Days with a purchase from which on a customer has a pace of her own for an item."""
 STILL: Final = 3.0
 """After so many gaps without a purchase it is no longer said that she buys an item regularly."""
-FOREMOST: Final = 64
-"""What goes with an item is looked for among so many items that she deals with most: they tell a
-shopper more than what she bought once, and rows of neighbours are long."""
+FOREMOST: Final = 16
+WIDER: Final = 4
+"""What goes with an item is looked for among so many items that she deals with most, and where none
+of those does among so many times more, and so on: they tell a shopper more than what she bought
+once, and rows of neighbours are long."""
 DIGITS: Final = 4
 """Shares are float32, and rounded: what is named must not hang on how a processor adds up."""
 
@@ -541,7 +543,7 @@ def near_causes(
     """Return the item of a history that speaks most for each of some items.
 
     It is the `j` with the largest ``w_uj S_ji``, looked for among the `FOREMOST` that count most;
-    among the others only where none of those has `i` as a neighbour.
+    where none of those has `i` as a neighbour among the next, `WIDER` each time.
 
     Parameters
     ----------
@@ -559,13 +561,14 @@ def near_causes(
     """
     causes = np.full(len(shown), -1, dtype=np.int64)
     order = np.argsort(-weights, kind="stable")
-    for some in (np.sort(order[:FOREMOST]), np.sort(order[FOREMOST:])):
-        open_ = np.flatnonzero(causes < 0)
-        if len(some) and len(open_):
-            strengths = near_strengths(neighbours, history[some], shown[open_])
-            parts = weights[some, np.newaxis] * strengths
-            speaking = parts.any(axis=0)
-            causes[open_[speaking]] = history[some[parts.argmax(axis=0)[speaking]]]
+    start, stop = 0, FOREMOST
+    while start < len(order) and len(open_ := np.flatnonzero(causes < 0)):
+        some = np.sort(order[start:stop])
+        strengths = near_strengths(neighbours, history[some], shown[open_])
+        parts = weights[some, np.newaxis] * strengths
+        speaking = parts.any(axis=0)
+        causes[open_[speaking]] = history[some[parts.argmax(axis=0)[speaking]]]
+        start, stop = stop, WIDER * stop
     return causes
 
 
