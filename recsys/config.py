@@ -40,7 +40,7 @@ class ServiceConfig(Config):
         None, gt=0, description="how many requests of each API key a process answers"
     )
     remember: int = Field(
-        3000, ge=0, description="customers a process keeps in memory, at 0.1 to 0.4 MB each"
+        3000, ge=0, description="customers a process keeps in memory, at 0.1 to 0.3 MB each"
     )
 
 
