@@ -38,7 +38,14 @@ _INSERTS: Final[dict[str, Callable[[Table], Insert]]] = {
 }
 
 # secure_delete: what is erased is overwritten with zeros instead of lying in free pages.
-_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
+# wal_autocheckpoint: a transaction of some hundred users' events touches more than the usual 1,000
+# pages, and would copy all of them into the file by itself.
+_PRAGMAS: Final = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "secure_delete=ON",
+    "wal_autocheckpoint=8000",
+)
 
 _WRITES: Final = "recsys_writes"
 """Execution option of a connection that is about to write."""
