@@ -144,9 +144,10 @@ class Server:
     def megabytes(self) -> dict[str, list[float]]:
         """Return the proportional set size of each process: what several share counts once."""
         found: dict[str, list[float]] = {}
-        for pid in [self.process.pid, *children_of(self.process.pid)]:
+        starter = self.process.pid
+        for pid in children_of(starter):
             found.setdefault(part_of(pid), []).append(pss_of(pid))
-        return found
+        return {"serve": [pss_of(starter)], **found}
 
     def kill(self) -> None:
         """Kill it, as ``kill -9`` does."""
@@ -182,10 +183,9 @@ def children_of(pid: int) -> list[int]:
 
 
 def part_of(pid: int) -> str:
-    """Tell what a process of the service is for."""
+    """Tell what a process that the service has started is for."""
     words = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
-    parts = {"service.keeper": "keeper", "spawn_main": "workers", "resource_tracker": "tracker"}
-    return next((part for word, part in parts.items() if word in words), "serve")
+    return next((one for one in ("keeper", "taker") if f"service.{one}" in words), "workers")
 
 
 def pss_of(pid: int) -> float:
