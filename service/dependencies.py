@@ -14,16 +14,17 @@ from threadpoolctl import threadpool_limits
 
 from recsys.config import RecsysConfig, load_config
 from recsys.errors import ConfigError, RecsysError, StateError
-from recsys.events.schema import EVENT_TYPES, LONGEST_ID
+from recsys.events.schema import LONGEST_ID
 from recsys.experiments.running import Running
 from recsys.ranking import Variant
 from recsys.state import Pulse, Scope, StateStore
 from service.auth import Authority, without_key
 from service.book import Book, Known, viewed
 from service.exposing import ExposureWriter
-from service.intake import Intake
+from service.intake import Door, Intake
 from service.metrics import Metrics
 from service.moments import Moments
+from service.passing import Passing
 from service.profiling import Profiler
 from service.schemas import NO_NUL
 from service.served import BEAT_SECONDS, Models, Served
@@ -31,7 +32,7 @@ from service.settings import Settings
 from service.underway import Underway
 
 TURN_SECONDS: Final = 0.0005
-"""How long a request waits while what works beside it, such as the intake, has the interpreter."""
+"""How long a request waits while what works beside it, such as exposures, has the interpreter."""
 STATE: Final = "state"
 """Among what an answer has to do without: the state."""
 
@@ -71,8 +72,12 @@ class Shopfront:
         self.authority.up_to(changes)
         self.experiments.up_to(changes)
         self.book = Book(self.state, service.remember)
-        known = frozenset(EVENT_TYPES) | frozenset(self.config.interactions.event_weights)
-        self.intake = Intake(self.state, known)
+        known_events = self.config.interactions.known_events
+        self.intake: Door = (
+            Intake(self.state, known_events)
+            if settings.intake is None
+            else Passing(settings.intake)
+        )
         self.exposures = ExposureWriter(self.state)
         self.state_trouble: str | None = None
         # What is there now stays: to look through it again and again for garbage stops everybody.

@@ -1,12 +1,13 @@
 """Events on their way into the state: what several requests bring goes in by one transaction."""
 
+import asyncio
 import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from recsys.errors import RecsysError, StateError
 from recsys.events.requests import Judge, Refused
@@ -52,10 +53,51 @@ class BusyError(RecsysError):
     """More events wait than the state can take in at once."""
 
 
+class Door(Protocol):
+    """Where the events of requests are handed in."""
+
+    async def take_in(self, rows: Sequence[Any], *, now: int) -> Receipt:
+        """Take events in; they are durable once this returns.
+
+        Parameters
+        ----------
+        rows
+            As parsed from JSON.
+        now
+            Microseconds, by the clock on the wall: what is later has not happened.
+
+        Raises
+        ------
+        BusyError
+            When too many wait already.
+        StateError
+            When they could not be taken in, or nobody knows whether they were.
+        """
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait."""
+
+    def close(self) -> None:
+        """Take in what waits, and nothing more."""
+
+
 class _Waiting(NamedTuple):
     rows: Sequence[Any]
     end: int
     done: "Future[Receipt]"
+
+
+def require_room(n_waiting: int, n_rows: int) -> None:
+    """Refuse events where too many wait; a request's own are never too many by themselves.
+
+    Raises
+    ------
+    BusyError
+        When the sender has to come again.
+    """
+    if n_waiting and n_waiting + n_rows > MOST_WAITING:
+        raise BusyError(f"{n_waiting:,} events wait to be stored; send these again later")
 
 
 NOT_KEPT: Final = "not_kept"
@@ -83,29 +125,18 @@ class Intake:
         self._thread = threading.Thread(target=self._work, name="intake", daemon=True)
         self._thread.start()
 
-    def submit(self, rows: Sequence[Any], *, now: int) -> "Future[Receipt]":
-        """Ask for events to be taken in; what is returned is done once they are durable.
+    async def take_in(self, rows: Sequence[Any], *, now: int) -> Receipt:
+        """Take events in; see `Door`."""
+        return await asyncio.wrap_future(self._submit(rows, now))
 
-        Parameters
-        ----------
-        rows
-            As parsed from JSON.
-        now
-            Microseconds, by the clock on the wall: what is later has not happened.
-
-        Raises
-        ------
-        Busy
-            When too many wait already.
-        """
+    def _submit(self, rows: Sequence[Any], now: int) -> "Future[Receipt]":
         done: Future[Receipt] = Future()
+        # Whoever asked may leave, but not take it back: it will be settled with those beside it.
+        done.set_running_or_notify_cancel()
         with self._lock:
             if not self._open:
                 raise StateError("the service is shutting down; send the events again")
-            if self._waiting and self._waiting + len(rows) > MOST_WAITING:
-                raise BusyError(
-                    f"{self._waiting:,} events wait to be stored; send these again later"
-                )
+            require_room(self._waiting, len(rows))
             self._waiting += len(rows)
             self._queue.put(_Waiting(rows, now + CLOCK_SKEW, done))
         return done

@@ -1,45 +1,22 @@
-"""``python -m service.keeper``: a process that works memberships out beside those that answer.
+"""``python -m service.keeper``: a process that works memberships out beside those that answer."""
 
-`recsys serve` starts one. It ends when its standard input does: with whoever started it, however
-that one ended.
-"""
-
-import json
-import logging.config
-import os
-import signal
-import sys
+import logging
 import threading
-from importlib.resources import files
 from typing import Final
-
-from threadpoolctl import threadpool_limits
 
 from recsys.config import load_config
 from recsys.errors import RecsysError
 from recsys.state import StateStore
+from service.companion import accompany
 from service.moments import Moments
 from service.profiling import Profiler
 from service.served import BEAT_SECONDS, Models
-from service.settings import Settings, settings_from_environment
+from service.settings import Settings
 
 logger = logging.getLogger("recsys.service")
 
-NICENESS: Final = 10
-"""Requests come first."""
-
-
-def main() -> None:
-    """Keep memberships up to date until the standard input ends."""
-    logging.config.dictConfig(json.loads((files("service") / "logging.json").read_text("utf-8")))
-    os.nice(NICENESS)
-    closing = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # A terminal sends these to everybody; the one who started this one says when to end.
-        signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_until_the_end, args=(closing,), daemon=True).start()
-    with threadpool_limits(1, "blas"):
-        keep(settings_from_environment(), closing)
+NICENESS: Final = 15
+"""Lists come first, and events."""
 
 
 def keep(settings: Settings, closing: threading.Event) -> None:
@@ -71,10 +48,5 @@ def _look(models: Models, state: StateStore, closing: threading.Event) -> None:
             logger.warning("the state cannot be asked: %s", error)
 
 
-def _until_the_end(closing: threading.Event) -> None:
-    sys.stdin.buffer.read()
-    closing.set()
-
-
 if __name__ == "__main__":
-    main()
+    accompany(keep, NICENESS)

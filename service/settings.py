@@ -11,6 +11,7 @@ CLOCK_VARIABLE = "RECSYS_CLOCK"
 OPEN_VARIABLE = "RECSYS_OPEN"
 PROFILING_VARIABLE = "RECSYS_PROFILING"
 PARENT_VARIABLE = "RECSYS_PARENT"
+INTAKE_VARIABLE = "RECSYS_INTAKE"
 
 
 class Settings(Config):
@@ -29,6 +30,8 @@ class Settings(Config):
         of its own, see `service.keeper`.
     parent
         The process that started this one, which ends with it; None: it stands alone.
+    intake
+        The socket of the process that takes events in, see `service.taker`; None: this one does.
     """
 
     config_path: str
@@ -36,6 +39,7 @@ class Settings(Config):
     open: bool = False
     profiling: bool = True
     parent: int | None = None
+    intake: str | None = None
 
 
 def settings_from_environment() -> Settings:
@@ -55,6 +59,7 @@ def settings_from_environment() -> Settings:
         open=_is_on(OPEN_VARIABLE, "0"),
         profiling=_is_on(PROFILING_VARIABLE, "1"),
         parent=_process(PARENT_VARIABLE),
+        intake=os.environ.get(INTAKE_VARIABLE),
     )
 
 

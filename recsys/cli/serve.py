@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -29,6 +30,7 @@ LOGGING: Final = "logging.json"
 APP: Final = "service.app:create_app"
 PROTOCOL: Final = "service.protocol:Protocol"
 KEEPER: Final = "service.keeper"
+TAKER: Final = "service.taker"
 COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
 GRACE_SECONDS: Final = 30
 """How long requests may still take when the service is told to stop."""
@@ -68,7 +70,7 @@ def serve(
         say("note: anybody who can reach this address may write, erase users and activate models")
     elif not has_keys:
         say("note: nobody may write yet; make a key: recsys keys create NAME --scope write")
-    with _counts(workers), beside(KEEPER), _stopping_well():
+    with _scratch(workers), beside(KEEPER), beside(TAKER), _stopping_well():
         _serve(host, port, workers)
 
 
@@ -125,13 +127,12 @@ def _serve(host: str, port: int, workers: int) -> None:
 
 
 @contextmanager
-def _counts(workers: int) -> Iterator[None]:
-    """Give several workers a folder in which they add up what they count."""
-    if workers == 1 or COUNTS in os.environ:
-        yield
-        return
+def _scratch(workers: int) -> Iterator[None]:
+    """Say where processes find each other, and where several workers add up what they count."""
     with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
-        os.environ[COUNTS] = folder
+        os.environ["RECSYS_INTAKE"] = str(Path(folder) / "intake")
+        if workers > 1 and COUNTS not in os.environ:
+            os.environ[COUNTS] = folder
         yield
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import narwhals as nw
 from pydantic import Field, field_validator
 
-from recsys.events.schema import EVENT, MICROSECONDS_PER_DAY, QUANTITY, TIME
+from recsys.events.schema import EVENT, EVENT_TYPES, MICROSECONDS_PER_DAY, QUANTITY, TIME
 from recsys.events.times import parse_days
 from recsys.types import Config
 
@@ -43,6 +43,11 @@ class InteractionsConfig(Config):
         if value != "none":
             parse_days(value, what="half_life")
         return value
+
+    @property
+    def known_events(self) -> frozenset[str]:
+        """The event types that rows may have: the usual ones, and those that have a weight."""
+        return frozenset(EVENT_TYPES) | frozenset(self.event_weights)
 
     def contact_kinds(self, found: Iterable[str]) -> tuple[str, ...]:
         """Return those of the event types `found` that are no success, in alphabetical order."""

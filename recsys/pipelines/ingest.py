@@ -14,7 +14,6 @@ from recsys.events import mapping
 from recsys.events.config import STATE
 from recsys.events.queries import Query
 from recsys.events.readers import files_of, open_source
-from recsys.events.schema import EVENT_TYPES
 from recsys.events.shop import NOTHING, Shop, read_shop
 from recsys.events.sources import Further
 from recsys.events.times import parse_time
@@ -34,7 +33,7 @@ def intake_of(config: RecsysConfig) -> Intake:
     return Intake(
         columns=data.columns,
         default_event=data.default_event,
-        known_events=frozenset(EVENT_TYPES) | frozenset(config.interactions.event_weights),
+        known_events=config.interactions.known_events,
         end=parse_time(data.end, what="[data] end") if data.end else None,
         time_format=data.time_format,
         where=data.where,

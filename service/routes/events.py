@@ -1,6 +1,5 @@
 """``/v1/events``: what users do."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -24,8 +23,7 @@ async def take_in(front: Front, body: EventsRequest) -> EventsAnswer:
     if front.models.served.ranker.model.timed and any(map(_lacks_time, rows)):
         happened = str(front.now())
         rows = [{**row, TIMESTAMP: happened} if _lacks_time(row) else row for row in rows]
-    done = front.intake.submit(rows, now=time.time_ns() // 1000)
-    receipt = await asyncio.wrap_future(done)
+    receipt = await front.intake.take_in(rows, now=time.time_ns() // 1000)
     for outcome, number in (
         ("accepted", receipt.accepted),
         ("duplicate", receipt.duplicates),

@@ -28,7 +28,7 @@ NUMBERS = {
     "20,000 events": intake.MOST_WAITING,
     "50,000 a worker": exposing.MOST_WAITING,
     "30 s more; then": serve.GRACE_SECONDS,
-    "3 s more; what": beside.PATIENCE_SECONDS,
+    "3 s each; what": beside.PATIENCE_SECONDS,
     "3000 of them": ServiceConfig().remember,
     "256 MB of event files": LARGE / 2**20,
 }

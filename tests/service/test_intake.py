@@ -1,0 +1,173 @@
+"""Whoever takes events in, a thread or another process: the same becomes of them."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from recsys.cli.beside import beside
+from recsys.config import load_config
+from recsys.errors import StateError
+from recsys.state import StateStore
+from service import intake as intake_module
+from service import passing
+from service.intake import BusyError, Door, Intake, Receipt
+from service.passing import Passing
+
+TAKER = "service.taker"
+NOW = 2_000_000_000_000_000
+
+
+class Shop(NamedTuple):
+    """A state, who takes its events in, and the words that start a door to them."""
+
+    state: StateStore
+    known_events: frozenset[str]
+    socket: str | None
+
+    @contextlib.asynccontextmanager
+    async def door(self) -> AsyncIterator[Door]:
+        opened: Door = (
+            Intake(self.state, self.known_events) if self.socket is None else Passing(self.socket)
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(params=["thread", "process"])
+def taking(request: pytest.FixtureRequest, own_shop: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    config = load_config(own_shop / "recsys.toml")
+    state = StateStore(config.state.url)
+    shop = Shop(state, config.interactions.known_events, None)
+    if request.param == "thread":
+        yield shop
+    else:
+        with _taker(own_shop, monkeypatch) as socket:
+            yield shop._replace(socket=socket)
+    state.close()
+
+
+@contextlib.contextmanager
+def _taker(own_shop: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    socket = os.path.relpath(own_shop / "s")
+    monkeypatch.setenv("RECSYS_CONFIG", str(own_shop / "recsys.toml"))
+    monkeypatch.setenv("RECSYS_INTAKE", socket)
+    with beside(TAKER):
+        yield socket
+
+
+def event(name: str, **more: Any) -> dict[str, Any]:
+    row = {"user_id": "fresh", "item_id": "00001", "event": "view", "event_id": name}
+    return {**row, "timestamp": "2024-06-20 10:00:00", **more}
+
+
+def told(shop: Shop, ask: Callable[[Door], Any]) -> Any:
+    async def asked() -> Any:
+        async with shop.door() as door:
+            return await ask(door)
+
+    return asyncio.run(asked())
+
+
+def test_what_is_taken_in_is_there(taking: Shop) -> None:
+    receipt = told(taking, lambda door: door.take_in([event("a"), event("b")], now=NOW))
+    assert receipt == Receipt(2, 0, [])
+    assert sorted(taking.state.events_of(["fresh"])["event_id"]) == ["a", "b"]
+
+
+def test_each_row_is_judged_by_itself(taking: Shop) -> None:
+    strange = event("é\u2028\n", quantity=2)
+    rows = [event("a"), {"user_id": "fresh"}, "no event", event("a"), strange]
+    receipt = told(taking, lambda door: door.take_in(rows, now=NOW))
+    assert (receipt.accepted, receipt.duplicates) == (2, 1)
+    assert [one.place for one in receipt.rejected] == [1, 2]
+    assert all(one.code and one.message for one in receipt.rejected)
+
+
+def test_the_future_has_not_happened(taking: Shop) -> None:
+    receipt = told(taking, lambda door: door.take_in([event("a")], now=0))
+    assert [one.code for one in receipt.rejected] == ["time_in_the_future"]
+
+
+def test_each_request_has_its_own_receipt(taking: Shop) -> None:
+    async def many(door: Door) -> Any:
+        requests = [[event(f"{number}-{at}") for at in range(number)] for number in range(1, 40)]
+        return await asyncio.gather(*(door.take_in(rows, now=NOW) for rows in requests))
+
+    receipts = told(taking, many)
+    assert [one.accepted for one in receipts] == list(range(1, 40))
+    assert len(taking.state.events_of(["fresh"])) == sum(range(1, 40))
+
+
+def test_there_is_room_for_so_many(taking: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake_module, "MOST_WAITING", 10)
+
+    async def too_many(door: Door) -> Any:
+        first = asyncio.create_task(door.take_in([event(str(n)) for n in range(30)], now=NOW))
+        await asyncio.sleep(0)
+        assert door.waiting == 30
+        with pytest.raises(BusyError, match="30 events wait"):
+            await door.take_in([event("late")], now=NOW)
+        return await first
+
+    # A request's own events are never too many by themselves.
+    assert told(taking, too_many).accepted == 30
+
+
+def test_whoever_has_left_holds_nobody_up(taking: Shop) -> None:
+    async def leave(door: Door) -> Any:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(door.take_in([event("a")], now=NOW), 0.001)
+        return await door.take_in([event("b")], now=NOW)
+
+    assert told(taking, leave).accepted == 1
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="no /proc: it tells the processes")
+def test_a_process_that_stops_is_started_again(
+    own_shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def through_a_crash(door: Door) -> None:
+        await door.take_in([event("a")], now=NOW)
+        # It is stopped first, so that it cannot answer what comes before its end.
+        os.kill(taker_of(os.getpid()), signal.SIGSTOP)
+        asked = asyncio.create_task(door.take_in([event("b")], now=NOW))
+        await asyncio.sleep(0.05)
+        os.kill(taker_of(os.getpid()), signal.SIGKILL)
+        with pytest.raises(StateError, match="send them again"):
+            await asked
+        assert (await door.take_in([event("b")], now=NOW)).accepted == 1
+        assert door.waiting == 0
+
+    monkeypatch.setattr(passing, "PATIENCE_SECONDS", 60.0)
+    with _taker(own_shop, monkeypatch) as socket:
+        asyncio.run(through_a_crash(Passing(socket)))
+
+
+def taker_of(pid: int) -> int:
+    """Return the process that takes events in among those that one has started."""
+    children = [
+        int(child)
+        for one in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in one.read_text("ascii").split()
+    ]
+    (found,) = (
+        child for child in children if TAKER in Path(f"/proc/{child}/cmdline").read_text("utf-8")
+    )
+    return found
+
+
+def test_a_process_that_is_not_there_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passing, "PATIENCE_SECONDS", 0.2)
+    start = time.monotonic()
+    with pytest.raises(StateError, match="cannot be reached"):
+        asyncio.run(Passing(os.path.relpath(tmp_path / "s")).take_in([event("a")], now=NOW))
+    assert time.monotonic() - start < 5
