@@ -39,6 +39,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.shopfront = Shopfront(chosen, metrics)
+        await app.state.shopfront.open()
         yield
         app.state.shopfront.close()
 

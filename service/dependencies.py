@@ -1,6 +1,7 @@
 """What routes are given: one `Shopfront` for each process, made at its start."""
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -30,6 +31,8 @@ from service.schemas import NO_NUL
 from service.served import BEAT_SECONDS, Models, Served
 from service.settings import Settings
 from service.underway import Underway
+
+logger = logging.getLogger("recsys.service")
 
 TURN_SECONDS: Final = 0.0005
 """How long a request waits while what works beside it, such as exposures, has the interpreter."""
@@ -87,6 +90,13 @@ class Shopfront:
         if settings.profiling:
             profiler = Profiler(self.state, self.models, self._moments)
             self._beside.append(self._begin(profiler.work, self._closing))
+
+    async def open(self) -> None:
+        """Wait for what this process cannot do everything without; lists do not need it."""
+        try:
+            await self.intake.open()
+        except StateError as error:
+            logger.warning("events cannot be taken in: %s", error)
 
     def variant(self, name: str | None) -> Variant:
         """Return a variant by name; the default one without.

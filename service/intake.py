@@ -56,6 +56,15 @@ class BusyError(RecsysError):
 class Door(Protocol):
     """Where the events of requests are handed in."""
 
+    async def open(self) -> None:
+        """Wait until events can be handed in.
+
+        Raises
+        ------
+        StateError
+            When that takes too long.
+        """
+
     async def take_in(self, rows: Sequence[Any], *, now: int) -> Receipt:
         """Take events in; they are durable once this returns.
 
@@ -124,6 +133,9 @@ class Intake:
         self._open = True
         self._thread = threading.Thread(target=self._work, name="intake", daemon=True)
         self._thread.start()
+
+    async def open(self) -> None:
+        """Do nothing: the thread runs."""
 
     async def take_in(self, rows: Sequence[Any], *, now: int) -> Receipt:
         """Take events in; see `Door`."""

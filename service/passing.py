@@ -47,6 +47,10 @@ class Passing:
         self._reading: asyncio.Task[None] | None = None
         self._waiting = 0
 
+    async def open(self) -> None:
+        """Wait until the process is there; see `Door`."""
+        await self._connected()
+
     async def take_in(self, rows: Sequence[Any], *, now: int) -> Receipt:
         """Take events in; see `Door`."""
         require_room(self._waiting, len(rows))

@@ -75,6 +75,14 @@ def told(shop: Shop, ask: Callable[[Door], Any]) -> Any:
     return asyncio.run(asked())
 
 
+def test_it_is_there_before_anything_is_handed_in(taking: Shop) -> None:
+    async def at_once(door: Door) -> Any:
+        await door.open()
+        return await asyncio.wait_for(door.take_in([event("a")], now=NOW), 5)
+
+    assert told(taking, at_once).accepted == 1
+
+
 def test_what_is_taken_in_is_there(taking: Shop) -> None:
     receipt = told(taking, lambda door: door.take_in([event("a"), event("b")], now=NOW))
     assert receipt == Receipt(2, 0, [])
