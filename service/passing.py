@@ -82,21 +82,19 @@ class Passing:
             del self._asked[number]
 
     async def _connected(self) -> asyncio.StreamWriter:
-        async with self._connecting:
-            if self._line is None:
-                reader, self._line = await self._found()
-                self._reading = asyncio.create_task(self._read(reader, self._line))
-            return self._line
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS), self._connecting:
+                if self._line is None:
+                    reader, self._line = await self._found()
+                    self._reading = asyncio.create_task(self._read(reader, self._line))
+                return self._line
+        except TimeoutError as error:
+            raise StateError(f"{AWAY}; {REMEDY}") from error
 
     async def _found(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE_SECONDS
         while True:
-            try:
+            with suppress(OSError):
                 return await asyncio.open_unix_connection(self._address, limit=LONGEST_LINE)
-            except OSError as error:
-                if loop.time() > until:
-                    raise StateError(f"{AWAY}: {error}; {REMEDY}") from error
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _read(self, reader: asyncio.StreamReader, line: asyncio.StreamWriter) -> None:
