@@ -130,10 +130,15 @@ def _serve(host: str, port: int, workers: int) -> None:
 def _scratch(workers: int) -> Iterator[None]:
     """Say where processes find each other, and where several workers add up what they count."""
     with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
-        os.environ["RECSYS_INTAKE"] = str(Path(folder) / "intake")
+        said = {"RECSYS_INTAKE": str(Path(folder) / "intake")}
         if workers > 1 and COUNTS not in os.environ:
-            os.environ[COUNTS] = folder
-        yield
+            said[COUNTS] = folder
+        os.environ.update(said)
+        try:
+            yield
+        finally:
+            for name in said:
+                del os.environ[name]
 
 
 class _StoppedError(BaseException):

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,11 +27,12 @@ NOW = 2_000_000_000_000_000
 
 
 class Shop(NamedTuple):
-    """A state, who takes its events in, and the words that start a door to them."""
+    """A state, who takes its events in, and a user of whom it knows nothing."""
 
     state: StateStore
     known_events: frozenset[str]
     socket: str | None
+    user: str = "fresh"
 
     @contextlib.asynccontextmanager
     async def door(self) -> AsyncIterator[Door]:
@@ -39,37 +42,50 @@ class Shop(NamedTuple):
         yield opened
         opened.close()
 
+    def event(self, name: str, **more: Any) -> dict[str, Any]:
+        return event(name, user_id=self.user, **more)
 
-@pytest.fixture(params=["thread", "process"])
-def taking(
-    request: pytest.FixtureRequest, own_shop: Path, monkeypatch: pytest.MonkeyPatch
+    def known(self) -> list[str]:
+        return sorted(self.state.events_of([self.user])["event_id"])
+
+
+def event(name: str, **more: Any) -> dict[str, Any]:
+    row = {"user_id": "fresh", "item_id": "00001", "event": "view", "event_id": name}
+    return {**row, "timestamp": "2024-06-20 10:00:00", **more}
+
+
+@pytest.fixture(scope="module", params=["thread", "process"])
+def opened(
+    request: pytest.FixtureRequest, shop: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shop]:
-    opened = _thread(own_shop) if request.param == "thread" else _process(own_shop, monkeypatch)
-    with opened as shop:
-        yield shop
+    folder = Path(shutil.copytree(shop, tmp_path_factory.mktemp("taken") / "shop"))
+    with _thread(folder) if request.param == "thread" else _process(folder) as found:
+        yield found
+
+
+@pytest.fixture
+def taking(opened: Shop, request: pytest.FixtureRequest) -> Shop:
+    """The same for every test of the module, each with a user of its own."""
+    return opened._replace(user=request.node.name)
 
 
 @contextlib.contextmanager
-def _thread(own_shop: Path) -> Iterator[Shop]:
-    config = load_config(own_shop / "recsys.toml")
+def _thread(folder: Path) -> Iterator[Shop]:
+    config = load_config(folder / "recsys.toml")
     state = StateStore(config.state.url)
     yield Shop(state, config.interactions.known_events, None)
     state.close()
 
 
 @contextlib.contextmanager
-def _process(own_shop: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+def _process(folder: Path) -> Iterator[Shop]:
     # The path of a socket may have some hundred characters, which a folder of pytest's has not.
-    socket = os.path.relpath(own_shop / "s")
-    monkeypatch.setenv("RECSYS_CONFIG", str(own_shop / "recsys.toml"))
-    monkeypatch.setenv("RECSYS_INTAKE", socket)
-    with _thread(own_shop) as shop, beside(TAKER):
-        yield shop._replace(socket=socket)
-
-
-def event(name: str, **more: Any) -> dict[str, Any]:
-    row = {"user_id": "fresh", "item_id": "00001", "event": "view", "event_id": name}
-    return {**row, "timestamp": "2024-06-20 10:00:00", **more}
+    socket = os.path.relpath(folder / "s")
+    with pytest.MonkeyPatch.context() as patch, _thread(folder) as found:
+        patch.setenv("RECSYS_CONFIG", str(folder / "recsys.toml"))
+        patch.setenv("RECSYS_INTAKE", socket)
+        with beside(TAKER):
+            yield found._replace(socket=socket)
 
 
 def told(shop: Shop, ask: Callable[[Door], Any]) -> Any:
@@ -83,20 +99,22 @@ def told(shop: Shop, ask: Callable[[Door], Any]) -> Any:
 def test_it_is_there_before_anything_is_handed_in(taking: Shop) -> None:
     async def at_once(door: Door) -> Any:
         await door.open()
-        return await asyncio.wait_for(door.take_in([event("a")], now=NOW), 5)
+        return await asyncio.wait_for(door.take_in([taking.event("a")], now=NOW), 5)
 
     assert told(taking, at_once).accepted == 1
 
 
 def test_what_is_taken_in_is_there(taking: Shop) -> None:
-    receipt = told(taking, lambda door: door.take_in([event("a"), event("b")], now=NOW))
+    receipt = told(
+        taking, lambda door: door.take_in([taking.event("a"), taking.event("b")], now=NOW)
+    )
     assert receipt == Receipt(2, 0, [])
-    assert sorted(taking.state.events_of(["fresh"])["event_id"]) == ["a", "b"]
+    assert taking.known() == ["a", "b"]
 
 
 def test_each_row_is_judged_by_itself(taking: Shop) -> None:
-    strange = event("é\u2028\n", quantity=2)
-    rows = [event("a"), {"user_id": "fresh"}, "no event", event("a"), strange]
+    strange = taking.event("é\u2028\n", quantity=2)
+    rows = [taking.event("a"), {"user_id": taking.user}, "no event", taking.event("a"), strange]
     receipt = told(taking, lambda door: door.take_in(rows, now=NOW))
     assert (receipt.accepted, receipt.duplicates) == (2, 1)
     assert [one.place for one in receipt.rejected] == [1, 2]
@@ -104,29 +122,33 @@ def test_each_row_is_judged_by_itself(taking: Shop) -> None:
 
 
 def test_the_future_has_not_happened(taking: Shop) -> None:
-    receipt = told(taking, lambda door: door.take_in([event("a")], now=0))
+    receipt = told(taking, lambda door: door.take_in([taking.event("a")], now=0))
     assert [one.code for one in receipt.rejected] == ["time_in_the_future"]
 
 
 def test_each_request_has_its_own_receipt(taking: Shop) -> None:
     async def many(door: Door) -> Any:
-        requests = [[event(f"{number}-{at}") for at in range(number)] for number in range(1, 40)]
+        requests = [
+            [taking.event(f"{number}-{at}") for at in range(number)] for number in range(1, 40)
+        ]
         return await asyncio.gather(*(door.take_in(rows, now=NOW) for rows in requests))
 
     receipts = told(taking, many)
     assert [one.accepted for one in receipts] == list(range(1, 40))
-    assert len(taking.state.events_of(["fresh"])) == sum(range(1, 40))
+    assert len(taking.known()) == sum(range(1, 40))
 
 
 def test_there_is_room_for_so_many(taking: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake_module, "MOST_WAITING", 10)
 
     async def too_many(door: Door) -> Any:
-        first = asyncio.create_task(door.take_in([event(str(n)) for n in range(30)], now=NOW))
+        first = asyncio.create_task(
+            door.take_in([taking.event(str(n)) for n in range(30)], now=NOW)
+        )
         await asyncio.sleep(0)
         assert door.waiting == 30
         with pytest.raises(BusyError, match="30 events wait"):
-            await door.take_in([event("late")], now=NOW)
+            await door.take_in([taking.event("late")], now=NOW)
         return await first
 
     # A request's own events are never too many by themselves.
@@ -136,8 +158,8 @@ def test_there_is_room_for_so_many(taking: Shop, monkeypatch: pytest.MonkeyPatch
 def test_whoever_has_left_holds_nobody_up(taking: Shop) -> None:
     async def leave(door: Door) -> Any:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(door.take_in([event("a")], now=NOW), 0.001)
-        return await door.take_in([event("b")], now=NOW)
+            await asyncio.wait_for(door.take_in([taking.event("a")], now=NOW), 0.001)
+        return await door.take_in([taking.event("b")], now=NOW)
 
     assert told(taking, leave).accepted == 1
 
@@ -146,20 +168,22 @@ def test_whoever_has_left_holds_nobody_up(taking: Shop) -> None:
 def test_a_process_that_stops_is_started_again(
     own_shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pid = partial(taker_of, own_shop)
+
     async def through_a_crash(door: Door) -> None:
         await door.take_in([event("a")], now=NOW)
         # It is stopped first, so that it cannot answer what comes before its end.
-        os.kill(taker_of(os.getpid()), signal.SIGSTOP)
+        os.kill(pid(), signal.SIGSTOP)
         asked = asyncio.create_task(door.take_in([event("b")], now=NOW))
         await asyncio.sleep(0.05)
-        os.kill(taker_of(os.getpid()), signal.SIGKILL)
+        os.kill(pid(), signal.SIGKILL)
         with pytest.raises(StateError, match="send them again"):
             await asked
         assert (await sent_again(door, [event("b")])).accepted == 1
         assert door.waiting == 0
 
     monkeypatch.setattr(passing, "PATIENCE_SECONDS", 60.0)
-    with _process(own_shop, monkeypatch) as shop:
+    with _process(own_shop) as shop:
         told(shop, through_a_crash)
 
 
@@ -171,17 +195,17 @@ async def sent_again(door: Door, rows: list[Any]) -> Receipt:
         await asyncio.sleep(0.05)
 
 
-def taker_of(pid: int) -> int:
-    """Return the process that takes events in among those that one has started."""
-    children = [
-        int(child)
-        for one in Path(f"/proc/{pid}/task").glob("*/children")
-        for child in one.read_text("ascii").split()
-    ]
-    (found,) = (
-        child for child in children if TAKER in Path(f"/proc/{child}/cmdline").read_text("utf-8")
-    )
-    return found
+def taker_of(folder: Path) -> int:
+    """Return the process that this one has started to take the events of a shop in."""
+    tasks = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    children = [Path(f"/proc/{pid}") for one in tasks for pid in one.read_text("ascii").split()]
+    (found,) = (child for child in children if _takes_for(child, folder))
+    return int(found.name)
+
+
+def _takes_for(process: Path, folder: Path) -> bool:
+    words, told = ((process / name).read_text("utf-8") for name in ("cmdline", "environ"))
+    return TAKER in words and f"RECSYS_CONFIG={folder}/" in told
 
 
 def test_a_process_that_is_not_there_is_not_waited_for_without_end(
