@@ -76,7 +76,7 @@ class Passing:
         done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._asked[number] = done
         try:
-            line.write(spelled([number, now, rows]))
+            line.write(_told(number, now, rows))
             return await done
         finally:
             del self._asked[number]
@@ -118,6 +118,18 @@ class Passing:
 def spelled(message: Sequence[Any]) -> bytes:
     """Spell a message as one line."""
     return json.dumps(message).encode("ascii") + b"\n"
+
+
+def _told(number: int, now: int, rows: Sequence[Any]) -> bytes:
+    try:
+        return spelled([number, now, rows])
+    except RecursionError:
+        # A field that holds others is no event's; nested deeply it cannot even be spelled.
+        return spelled([number, now, [row if _is_flat(row) else None for row in rows]])
+
+
+def _is_flat(row: Any) -> bool:
+    return isinstance(row, dict) and not any(isinstance(v, dict | list) for v in row.values())
 
 
 def _settle(done: "asyncio.Future[Receipt]", receipt: Any, error: Any) -> None:

@@ -121,6 +121,19 @@ def test_each_row_is_judged_by_itself(taking: Shop) -> None:
     assert all(one.code and one.message for one in receipt.rejected)
 
 
+def test_what_is_nested_deeply_spoils_nothing_beside_it(taking: Shop) -> None:
+    nested: list[Any] = []
+    for _ in range(5_000):
+        nested = [nested]
+    rows = [taking.event("a"), taking.event("b", query=nested), nested]
+    receipt = told(taking, lambda door: door.take_in(rows, now=NOW))
+    assert receipt.accepted == 1
+    assert [(one.place, one.code) for one in receipt.rejected] == [
+        (1, "invalid_field"),
+        (2, "invalid_field"),
+    ]
+
+
 def test_the_future_has_not_happened(taking: Shop) -> None:
     receipt = told(taking, lambda door: door.take_in([taking.event("a")], now=0))
     assert [one.code for one in receipt.rejected] == ["time_in_the_future"]
