@@ -106,8 +106,6 @@ class Passing:
                 # Whoever asked may have left.
                 if done is not None and not done.done():
                     _settle(done, receipt, error)
-                # Receipts of one transaction come together: lists are answered between them.
-                await asyncio.sleep(0)
         self._line = None
         line.close()
         for done in self._asked.values():
