@@ -71,6 +71,8 @@ class Lines:
                 task = asyncio.create_task(self._settle(writer, *json.loads(line)))
                 self._at_work.add(task)
                 task.add_done_callback(self._at_work.discard)
+        # The end of what comes in does not end a connection by itself.
+        writer.close()
 
     async def finish(self) -> None:
         """Tell what became of everything that has come."""
@@ -87,6 +89,8 @@ class Lines:
             if error[0] not in ERRORS:
                 logger.exception("events could not be taken in")
         # Whoever asked may have left.
+        if writer.is_closing():
+            return
         with suppress(OSError):
             writer.write(spelled([number, receipt, error]))
             await writer.drain()

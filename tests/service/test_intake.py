@@ -6,9 +6,9 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -21,6 +21,7 @@ from service import intake as intake_module
 from service import passing
 from service.intake import BusyError, Door, Intake, Receipt
 from service.passing import Passing
+from service.taker import Lines
 
 TAKER = "service.taker"
 NOW = 2_000_000_000_000_000
@@ -179,9 +180,12 @@ def test_whoever_has_left_holds_nobody_up(taking: Shop) -> None:
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="no /proc: it tells the processes")
 def test_a_process_that_stops_is_started_again(
-    own_shop: Path, monkeypatch: pytest.MonkeyPatch
+    benchmark: Callable[[str], ModuleType], own_shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pid = partial(taker_of, own_shop)
+    children_of = benchmark("service/serving").children_of
+
+    def pid() -> int:
+        return taker_of(children_of(os.getpid()), own_shop)
 
     async def through_a_crash(door: Door) -> None:
         await door.take_in([event("a")], now=NOW)
@@ -208,12 +212,10 @@ async def sent_again(door: Door, rows: list[Any]) -> Receipt:
         await asyncio.sleep(0.05)
 
 
-def taker_of(folder: Path) -> int:
-    """Return the process that this one has started to take the events of a shop in."""
-    tasks = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    children = [Path(f"/proc/{pid}") for one in tasks for pid in one.read_text("ascii").split()]
-    (found,) = (child for child in children if _takes_for(child, folder))
-    return int(found.name)
+def taker_of(children: Iterable[int], folder: Path) -> int:
+    """Return the process that takes the events of a shop in."""
+    (found,) = (child for child in children if _takes_for(Path(f"/proc/{child}"), folder))
+    return found
 
 
 def _takes_for(process: Path, folder: Path) -> bool:
@@ -236,3 +238,19 @@ def test_a_process_that_is_not_there_is_not_waited_for_without_end(
     assert time.monotonic() - start < 5
     assert {type(one) for one in found} == {StateError}
     assert all("cannot be reached" in str(one) for one in found)
+
+
+def test_who_hangs_up_leaves_nothing_open(own_shop: Path) -> None:
+    async def hang_up(intake: Intake, socket: str) -> bytes:
+        server = await asyncio.start_unix_server(Lines(intake).answer, socket)
+        reader, writer = await asyncio.open_unix_connection(socket)
+        writer.write_eof()
+        last = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        server.close()
+        return last
+
+    with _thread(own_shop) as shop:
+        intake = Intake(shop.state, shop.known_events)
+        assert asyncio.run(hang_up(intake, os.path.relpath(own_shop / "s"))) == b""
+        intake.close()
