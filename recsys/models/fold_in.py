@@ -166,7 +166,7 @@ class FoldIn:
         items
             Item indices of her history.
         weight
-            ``+c`` or ``−c`` for each of them.
+            ``+c`` or ``−c`` for each of them, ``c ≥ 1``.
         centre
             ``m_u``, shape ``(d,)``.
         around
@@ -193,7 +193,9 @@ class FoldIn:
         factors = self.item_factors[items[known]].astype(np.float64)
         signed = weight[known]
         precision = strength * self.precisions[CENTRES.index(around)]
-        left = self.gram + precision + (factors.T * (np.abs(signed) - 1.0)) @ factors
+        # A matrix with its own transpose costs half of a product of two.
+        scaled = factors * np.sqrt(np.abs(signed) - 1.0)[:, np.newaxis]
+        left = self.gram + precision + scaled.T @ scaled
         full, _ = linalg.cho_factor(left, lower=True, overwrite_a=True, check_finite=False)
         root, _ = lapack.dtrttf(full, uplo="L")
         return Equations(root, factors, signed, precision)
