@@ -19,6 +19,7 @@ from recsys.models import (
     TASTE,
     TREND,
     ModelConfig,
+    confidence,
     model_from,
     priors,
 )
@@ -227,7 +228,8 @@ def test_a_model_read_back_folds_in_and_knows_habits_to_the_last_bit(model, hist
     again = through_files(model)
     membership = np.asarray([1.0, 0.0, 0.2, 0.3, 0.1])
     axes = list(model.segments.values())
-    history, weight = np.arange(N_ITEMS), np.linspace(-22, 22, N_ITEMS)
+    history = np.arange(N_ITEMS)
+    weight = confidence(np.linspace(-11, 11, N_ITEMS), model.slope)
     for around in ("segments", "mean"):
         centre = model.fold_in.centre(membership, axes, around)
         np.testing.assert_array_equal(again.fold_in.centre(membership, axes, around), centre)
