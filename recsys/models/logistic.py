@@ -8,11 +8,13 @@ from recsys.types import Floats
 RIDGE = 1.0
 
 
-def logistic(features: Floats, label: Floats) -> Floats:
+def logistic(
+    features: Floats, label: Floats, weight: Floats | float = 1.0, *, ridge: float = RIDGE
+) -> Floats:
     """Return the coefficients ``β₀, β`` of ``P(label) = σ(β₀ + β · features)``.
 
-    They minimise ``−log likelihood + ½ RIDGE Σ_j (β_j · spread_j)²``, the ridge on standardised
-    features; the intercept is not shrunk.
+    They minimise ``−Σ weight · log likelihood + ½ ridge Σ_j (β_j · spread_j)²``, the ridge on
+    standardised features; the intercept is not shrunk.
 
     Parameters
     ----------
@@ -20,28 +22,40 @@ def logistic(features: Floats, label: Floats) -> Floats:
         Shape ``(n, n_features)``.
     label
         1 or 0, shape ``(n,)``.
+    weight
+        How many examples each counts for, shape ``(n,)``.
+    ridge
+        How many the prior of a coefficient counts for, about.
     """
     centre, spread = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-9)
     inputs = np.column_stack([np.ones(len(label)), (features - centre) / spread])
-    ridge = RIDGE * np.ones(inputs.shape[1])
-    ridge[0] = 0.0
+    shrunk = ridge * np.ones(inputs.shape[1])
+    shrunk[0] = 0.0
 
-    def chance(weights: Floats) -> Floats:
-        return np.asarray(special.expit(inputs @ weights))
+    def chance(coefficients: Floats) -> Floats:
+        return np.asarray(special.expit(inputs @ coefficients))
 
-    def loss(weights: Floats) -> float:
-        odds = inputs @ weights
-        fit = np.logaddexp(0.0, odds).sum() - odds @ label
-        return float(fit + 0.5 * ridge @ weights**2)
+    def loss(coefficients: Floats) -> float:
+        odds = inputs @ coefficients
+        fit = np.sum(weight * log_loss(odds, label))
+        return float(fit + 0.5 * shrunk @ coefficients**2)
 
-    def slope(weights: Floats) -> Floats:
-        return np.asarray(inputs.T @ (chance(weights) - label) + ridge * weights)
+    def slope(coefficients: Floats) -> Floats:
+        surplus = weight * (chance(coefficients) - label)
+        return np.asarray(inputs.T @ surplus + shrunk * coefficients)
 
-    def curvature(weights: Floats) -> Floats:
-        likely = chance(weights)
-        return np.asarray((inputs.T * (likely * (1.0 - likely))) @ inputs + np.diag(ridge))
+    def curvature(coefficients: Floats) -> Floats:
+        likely = chance(coefficients)
+        return np.asarray(
+            (inputs.T * (weight * likely * (1.0 - likely))) @ inputs + np.diag(shrunk)
+        )
 
     start = np.zeros(inputs.shape[1])
     found = optimize.minimize(loss, start, method="trust-exact", jac=slope, hess=curvature)
-    weights = found.x[1:] / spread
-    return np.concatenate([[found.x[0] - centre @ weights], weights])
+    coefficients = found.x[1:] / spread
+    return np.concatenate([[found.x[0] - centre @ coefficients], coefficients])
+
+
+def log_loss(odds: Floats, label: Floats) -> Floats:
+    """Return ``−log P(label)`` of each example, given its log odds."""
+    return np.asarray(np.logaddexp(0.0, odds) - odds * label)

@@ -7,7 +7,8 @@ from scipy import sparse
 
 from recsys.interactions import HALF_LIVES, Catalogue, Histories, InteractionsConfig
 from recsys.models import FoldIn, Habit, Model, ModelConfig, Neighbours
-from recsys.models.habit import N_PLAIN, PER_HALF_LIFE, GroupHabit
+from recsys.models.habit import GroupHabit
+from recsys.models.habit_features import n_features
 from recsys.ranking import Customers
 from recsys.segments import Axis, AxisFit, Memberships, Reference
 from recsys.vocabulary import Vocabulary
@@ -90,7 +91,7 @@ def fold_in_of(
 
 
 def habit_of(rng: np.random.Generator, n_items: int) -> Habit:
-    plain = [0.3, *rng.normal(scale=0.1, size=N_PLAIN - 1 + PER_HALF_LIFE * len(HALF_LIVES))]
+    plain = [0.3, *rng.normal(scale=0.1, size=n_features(len(HALF_LIVES)) - 1)]
     return Habit(
         rng.uniform(0.2, 3, size=n_items),
         rng.uniform(3, 30, size=n_items),

@@ -15,7 +15,8 @@ from scipy import sparse
 from recsys.interactions import HALF_LIVES, Catalogue, Histories, InteractionsConfig
 from recsys.interactions.contacts import Contacts
 from recsys.models import FoldIn, Habit, Model, ModelConfig, Neighbours, confidence
-from recsys.models.habit import N_PLAIN, PER_HALF_LIFE, GroupHabit
+from recsys.models.habit import GroupHabit
+from recsys.models.habit_features import n_features
 from recsys.models.neighbours import history_weights
 from recsys.ranking import Customers, Ranker, Ranking, Recipe, Request, make_variant
 from recsys.ranking.blend import coordinates, user_vector
@@ -131,7 +132,7 @@ def model_of(factors, *, axes=(), lifts=None, near=None, titles=None, categories
             np.ones(n_items),
             np.full(n_items, 7.0),
             np.ones(n_items, dtype=bool),
-            np.concatenate([[-2.0, 0.3], np.zeros(N_PLAIN - 1 + PER_HALF_LIFE * len(HALF_LIVES))]),
+            np.concatenate([[-2.0, 0.3], np.zeros(n_features(len(HALF_LIVES)) - 1)]),
             0.1,
             GroupHabit(np.ones(1), np.full(1, 7.0), np.ones(1, dtype=bool)),
         ),
