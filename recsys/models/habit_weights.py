@@ -17,6 +17,7 @@ import numpy as np
 from scipy import optimize, special
 
 from recsys.interactions import Histories
+from recsys.metrics.hits import discounts
 from recsys.models.evidence import contact_features, spoken_kinds
 from recsys.models.habit_features import (
     LEFT,
@@ -130,8 +131,7 @@ def worth_of_a_find(user: Indices, label: Floats) -> Floats:
         Of each pair.
     """
     to_find = np.bincount(user, weights=label).astype(np.int64)
-    best = np.cumsum(1.0 / np.log2(np.arange(2, K + 2)))
-    worth = np.append(0.0, 1.0 / best)
+    worth = np.append(0.0, 1.0 / np.cumsum(discounts(K)))
     return np.asarray(worth[np.minimum(to_find, K)][user])
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import optimize, special
 
 from recsys import metrics
+from recsys.metrics.hits import discounts
 from recsys.ranking.blend import KNOTS
 from recsys.ranking.recipe import Repeat
 from recsys.ranking.trials import Terms, Trials
@@ -293,5 +294,5 @@ def _smooth(
 
 
 def _ideal(n_relevant: Indices) -> Floats:
-    gains = np.cumsum(1.0 / np.log2(np.arange(2, K + 2)))
+    gains = np.cumsum(discounts(K))
     return np.asarray(gains[np.minimum(n_relevant, K) - 1])
