@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-FORMAT: Final = 4
-"""The layout of a bundle's folder; a reader refuses every other number."""
+FORMAT: Final = 5
+"""The layout of a bundle's folder and of its arrays; a reader refuses every other number."""
 
 LIBRARIES: Final = ("numpy", "scipy", "implicit", "duckdb", "pandas")
 """Whose versions a manifest records, where they are installed."""
