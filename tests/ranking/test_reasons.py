@@ -20,21 +20,9 @@ from recsys.models.habit_features import n_features
 from recsys.models.neighbours import history_weights
 from recsys.ranking import Customers, Ranker, Ranking, Recipe, Request, make_variant
 from recsys.ranking.blend import coordinates, user_vector
-from recsys.ranking.reasons import (
-    BEHAVIOUR,
-    FOREMOST,
-    TEXTS,
-    WIDER,
-    Wording,
-    als_parts,
-    name_of,
-    near_causes,
-    near_strengths,
-    placeholders,
-    reasons,
-    rounded,
-    strongest,
-)
+from recsys.ranking.causes import FOREMOST, WIDER, als_parts, near_causes, near_strengths
+from recsys.ranking.reasons import name_of, reasons, strongest
+from recsys.ranking.wording import BEHAVIOUR, TEXTS, Wording, placeholders, rounded
 from recsys.segments import KINDS, Axis, AxisFit, Memberships, Reference
 from recsys.segments.axes import activity, aipl, lifecycle, price, rfm
 from recsys.vocabulary import Vocabulary
